@@ -3,8 +3,8 @@
     python -P benchmarks/serve.py [seconds] [families]
 
 Each of N connections asks again as soon as it is answered; one process asks, on the same machine. Shown are requests a
-second and the 50th and 99th percentile of the time to an answer, and the same of the service with its pipeline in place
-of the compiled one. Families are names (`boosting,logistic`); by default boosting.
+second and the 50th and 99th percentile of the time to an answer, and the same of the service with two workers, and with
+its pipeline in place of the compiled one. Families are names (`boosting,logistic`); by default boosting.
 """
 
 import asyncio
@@ -112,15 +112,17 @@ def family(name: str, seconds: float, shown: Table) -> None:
     _, name_of, number = version.split("/")
     client.set_registered_model_alias(name_of, "champion", number)
     reference = f"models:/{name_of}@champion"
-    theirs, ours, plain = free_port(), free_port(), free_port()
+    theirs, ours, pair, plain = free_port(), free_port(), free_port(), free_port()
     python = sys.executable
     mlflow = [python, "-m", "mlflow", "models", "serve", "--env-manager", "local", "-m", reference, "-p", str(theirs)]
     service = [python, "-m", "tippingpoint", "serve", f"model={reference}", f"port={ours}"]
+    two = [python, "-m", "tippingpoint", "serve", f"model={reference}", f"port={pair}", "workers=2"]
     slow = [python, "-c", SLOW, "serve", f"model={reference}", f"port={plain}"]
     at = "http://127.0.0.1:"
     with (
         up(mlflow, f"{at}{theirs}", "/ping"),
         up(service, f"{at}{ours}", "/ready"),
+        up(two, f"{at}{pair}", "/ready"),
         up(slow, f"{at}{plain}", "/ready"),
     ):
         with urllib.request.urlopen(f"{at}{ours}/openapi.json") as answer:
@@ -131,7 +133,7 @@ def family(name: str, seconds: float, shown: Table) -> None:
                 theirs: request("/invocations", {"dataframe_records": [row] * rows}),
                 ours: request("/score", user if rows == 1 else {"users": [user] * rows}),
             }
-            sent[plain] = sent[ours]
+            sent[pair] = sent[plain] = sent[ours]
             taken: dict[int, list[np.ndarray]] = {port: [] for port in sent}
             for port, words in sent.items():
                 asyncio.run(asked(port, words, connections, 0.3))
@@ -145,8 +147,8 @@ def family(name: str, seconds: float, shown: Table) -> None:
                 median, late = np.quantile(every, [0.5, 0.99]) * 1e3
                 lines[port] = f"{rates[port]:,.0f}/s  {median:.1f}  {late:.1f}"
             shown.add_row(
-                name, str(rows), str(connections), lines[theirs], lines[plain], lines[ours],
-                f"{rates[ours] / rates[theirs]:.1f} ×",
+                name, str(rows), str(connections), lines[theirs], lines[plain], lines[ours], lines[pair],
+                f"{rates[ours] / rates[theirs]:.1f} ×, {rates[pair] / rates[theirs]:.1f} ×",
             )  # fmt: skip
 
 
@@ -175,14 +177,14 @@ def main() -> None:
     head = "requests, median ms, p99 ms"
     shown = Table(
         "family", "rows", "connections", f"mlflow models serve: {head}", "tippingpoint serve, pipeline",
-        "tippingpoint serve", "ratio",
+        "tippingpoint serve", "workers=2", "ratio",
     )  # fmt: skip
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         for name in families:
             family(name, seconds, shown)
         swap = followed()
-    Console(width=150).print(shown, f"A promotion is served after {swap:.1f} s.")
+    Console(width=170).print(shown, f"A promotion is served after {swap:.1f} s.")
 
 
 if __name__ == "__main__":

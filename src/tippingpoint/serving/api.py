@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tippingpoint.core.threads import cores
+from tippingpoint.serving import spans
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.connections import ARRIVES
 from tippingpoint.serving.decision_log import DecisionLog
@@ -23,6 +24,7 @@ from tippingpoint.serving.keys import LONGEST, WrongKeys
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.openapi import KEY
+from tippingpoint.serving.place import ALONE, Place
 from tippingpoint.serving.request import MOST, RefusedUsersError, lacking
 from tippingpoint.serving.split import Part, Split
 from tippingpoint.serving.trace import Trace
@@ -53,6 +55,8 @@ def application(
     log: bool,
     decisions: DecisionLog | None = None,
     split: Split | None = None,
+    worker: Place = ALONE,
+    tracer: Any = None,
 ) -> ASGIApp:
     """Return the service as an ASGI application.
 
@@ -68,12 +72,16 @@ def application(
         Takes what `/score` answers; None: nothing is kept.
     split
         Which version answers whom.
+    worker
+        Which of several processes this is, as `/health` says.
+    tracer
+        Makes a span of OpenTelemetry for each request; None: there are none.
     """
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
     split = split or Split((follower,))
     app.openapi = lambda: split.openapi  # type: ignore[method-assign]  # generated with each version
-    routes = _Routes(follower, split, metrics, limits, key.encode(), decisions)
+    routes = _Routes(follower, split, metrics, limits, key.encode(), decisions, worker)
     for path, answer in (("/score", routes.score), ("/explain", routes.explain)):
         app.add_route(path, answer, methods=["POST"])
     for path, answer in (
@@ -84,7 +92,7 @@ def application(
         ("/metrics", routes.counted),
     ):
         app.add_route(path, answer, methods=["GET"])
-    return _Guarded(app, metrics, key.encode(), log)
+    return _Guarded(app, metrics, key.encode(), log, tracer)
 
 
 class _Routes:
@@ -98,9 +106,10 @@ class _Routes:
         limits: Limits,
         key: bytes,
         log: DecisionLog | None,
+        worker: Place,
     ) -> None:
         self.follower, self.split, self.metrics, self.limits, self.key = follower, split, metrics, limits, key
-        self.log = log
+        self.log, self.worker = log, worker
         self.threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
 
     async def root(self, request: Request) -> Response:
@@ -121,7 +130,8 @@ class _Routes:
         return _json({**served.head(), "policy": bound, "segments": served.decider.policy.segments})
 
     async def health(self, request: Request) -> Response:
-        return _json({"alive": True})
+        of = {} if self.worker.of == 1 else {"worker": self.worker.number, "workers": self.worker.of}
+        return _json({"alive": True, **of})
 
     async def ready(self, request: Request) -> Response:
         served, failed = self.follower.current, self.follower.failed
@@ -180,8 +190,8 @@ class _Routes:
 class _Guarded:
     """Around everything: the key, the clock, the access log; and no traceback leaves with users' values in it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, key: bytes, log: bool) -> None:
-        self.app, self.metrics, self.key, self.log = app, metrics, key, log
+    def __init__(self, app: ASGIApp, metrics: Metrics, key: bytes, log: bool, tracer: Any = None) -> None:
+        self.app, self.metrics, self.key, self.log, self.tracer = app, metrics, key, log, tracer
         self.wrong = WrongKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,7 +199,12 @@ class _Guarded:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
-        trace = scope["trace"] = Trace.of(scope["headers"])
+        trace, span = Trace.of(scope["headers"]), None
+        path = scope["path"] if scope["path"] in PATHS else "other"
+        method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
+        if self.tracer is not None:
+            span, trace = spans.begin(self.tracer, method, path, trace)
+        scope["trace"] = trace
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -198,7 +213,6 @@ class _Guarded:
                 message["headers"] = [*message.get("headers", []), *trace.headers()]
             await send(message)
 
-        path = scope["path"] if scope["path"] in PATHS else "other"
         is_open = path == "/health" or (path in OPEN and not _given(scope))
         known = is_open or _knows(scope, self.key)
         self.metrics.under_way.labels(path).inc()
@@ -217,10 +231,11 @@ class _Guarded:
         self.metrics.requests.labels(path, status).inc()
         if known:  # the answer to others was kept waiting
             self.metrics.seconds.labels(path).observe(seconds)
+        served, users = scope.get("served"), scope.get("users", 0)
+        if span is not None:
+            spans.end(span, status, users, served.reference if served else "")
         if self.log:
-            served = scope.get("served")
-            more = {"users": scope.get("users", 0), "model": served.reference} if served else {}
-            method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
+            more = {"users": users, "model": served.reference} if served else {}
             took = round(seconds * 1e3, 3)
             say("request", method=method, path=path, status=status, ms=took, **more, **trace.told())
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.place import ALONE, Place
 from tippingpoint.serving.request import RefusedUsersError
 from tippingpoint.serving.split import Part
 from tippingpoint.serving.version import Served
@@ -33,6 +35,8 @@ AT_ONCE = 10_000
 """Decisions that are written before their time is over, so that few wait."""
 LASTS = 20.0
 """Seconds that the last decisions have to be written in when the service ends."""
+AGAIN = 0.2
+"""Seconds between two tries to write them then."""
 SHADOW = "_shadow"
 """The folder within the log's, which its readers pass over as it begins with _; of a table, what its name ends in."""
 NEVER = Randomization(0.0, (0,), "")
@@ -50,8 +54,8 @@ class Answered:
     chance
         Of each user to be answered by this version.
     at
-        Microseconds since 1970 of the first decision, each following one a microsecond later: `measure` refuses a user
-        who was decided for twice at one time.
+        Microseconds since 1970 of the first decision, each following one `step` later: `measure` refuses a user who was
+        decided for twice at one time.
     request_id, traceparent
         Of the request; None where it had no trace.
     """
@@ -63,6 +67,7 @@ class Answered:
     at: int
     request_id: str
     traceparent: str | None
+    step: int = 1
 
 
 class Shadow:
@@ -112,6 +117,8 @@ class DecisionLog:
         Between two batches.
     shadow
         Decides for the same users, from the same thread; None: nothing does.
+    worker
+        Which of several workers' it is: no two give a decision the same time.
     """
 
     def __init__(
@@ -121,8 +128,10 @@ class DecisionLog:
         rows: int = 100_000,
         seconds: float = 10.0,
         shadow: Shadow | None = None,
+        worker: Place = ALONE,
     ) -> None:
         self.write, self.metrics, self.rows, self.seconds, self.shadow = write, metrics, rows, seconds, shadow
+        self.worker = worker
         self.entries: list[Answered] = []
         self.waiting, self.last = 0, 0
         self.failing = ""
@@ -141,10 +150,14 @@ class DecisionLog:
             if self.waiting + len(decisions) > self.rows:
                 self.metrics.lost.labels("full").inc(len(decisions))
                 return
-            at = max(int(datetime.now(UTC).timestamp() * 1e6), self.last + 1)
+            step = self.worker.of
+            at = max(int(datetime.now(UTC).timestamp() * 1e6) // step, self.last + 1)
             self.last = at + len(decisions) - 1
             self.waiting += len(decisions)
-            self.entries.append(Answered(part.served, decisions, users, part.chance, at, request_id, traceparent))
+            began = at * step + self.worker.number - 1
+            of = part.served, decisions, users, part.chance, began, request_id, traceparent, step
+            self.entries.append(Answered(*of))
+            self.worker.tell_waiting(self.waiting)
         self.metrics.waiting.set(self.waiting)
         if self.waiting >= min(AT_ONCE, self.rows // 2) and not self.failing:
             self._wake.set()
@@ -154,6 +167,7 @@ class DecisionLog:
         self._ended = True
         self._wake.set()
         self._thread.join(LASTS)
+        self.worker.tell_waiting(0)  # what is lost from here on is counted here
         if self.waiting:
             self.metrics.lost.labels("unwritten").inc(self.waiting)
             say("decisions lost", decisions=self.waiting, why=self.failing or f"not written within {LASTS:.0f} s")
@@ -163,7 +177,11 @@ class DecisionLog:
             self._wake.wait(self.seconds)
             self._wake.clear()
             self.flush()
+        until = time.monotonic() + LASTS - 1
         self.flush()  # what came while the last batch was written
+        while self.waiting and time.monotonic() < until:  # another worker may be writing to the same file
+            time.sleep(AGAIN)
+            self.flush()
 
     def flush(self) -> None:
         """Write what waits; if that fails, it goes on waiting."""
@@ -186,6 +204,7 @@ class DecisionLog:
                 self.shadow.decide(batch)
             with self._lock:
                 self.waiting -= number
+                self.worker.tell_waiting(self.waiting)
         with self._lock:
             self.entries = [entry for batch in by_version.values() for entry in batch] + self.entries
         self.metrics.waiting.set(self.waiting)
@@ -227,7 +246,7 @@ def as_table(answered: Sequence[Answered], served: Served) -> pl.DataFrame:
     rows = [
         (
             *(str(of[user]).strip(), of["propensity_score"], of["segment"], of["action"], of["expected_value"]),
-            *(entry.at + i, of.get("explored", False), of.get("policy_action", of["action"])),
+            *(entry.at + i * entry.step, of.get("explored", False), of.get("policy_action", of["action"])),
             *(entry.chance, entry.request_id, entry.traceparent),
         )
         for entry in answered
@@ -260,7 +279,7 @@ def as_shadow_table(served: Served, answered: Sequence[Answered], decided: Seque
         **{c: [of[c] for _, _, of in pairs] for c in ("propensity_score", "segment", "action", "expected_value")},
         **{f"answered_{c}": [e.decisions[i][c] for e, i, _ in pairs] for c in ("propensity_score", "action")},
         "answered_model": [entry.served.reference for entry, _, _ in pairs],
-        at: [entry.at + i for entry, i, _ in pairs],
+        at: [entry.at + i * entry.step for entry, i, _ in pairs],
         "request_id": [entry.request_id for entry, _, _ in pairs],
         "traceparent": [entry.traceparent for entry, _, _ in pairs],
     }

@@ -11,6 +11,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.installed import lacking
 from tippingpoint.reports.result import Result
 from tippingpoint.reports.web_server import by_others
+from tippingpoint.serving.place import counted_together
 from tippingpoint.serving.settings import ServeSettings
 
 KEY = "TIPPINGPOINT_API_KEY"
@@ -47,6 +48,11 @@ def serve(settings: ServeSettings) -> ServeResult:
         what = f"{settings.host} can be reached by others, and no key is asked for"
         raise InputError("host", what, f"Set {KEY} in the environment, or type host=127.0.0.1.")
     try:
+        if settings.workers > 1:
+            with counted_together():
+                from tippingpoint.serving.workers import run_workers
+
+                return ServeResult(*run_workers(settings, key))
         from tippingpoint.serving.service import run
     except ModuleNotFoundError as error:
         raise lacking("tippingpoint serve", error, own="serve") or error from error

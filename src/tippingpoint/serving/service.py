@@ -1,7 +1,9 @@
 """The service put together: versions that follow their aliases, the log of decisions, the socket."""
 
 import os
+import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tippingpoint.config.settings import VERSION
@@ -16,8 +18,10 @@ from tippingpoint.serving.connections import Room, most_connections
 from tippingpoint.serving.decision_log import DecisionLog, Shadow, as_table, key_of, place
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.place import ALONE, Place
 from tippingpoint.serving.server import listen, server
 from tippingpoint.serving.settings import ServeSettings
+from tippingpoint.serving.spans import tracer
 from tippingpoint.serving.split import Split, refuse_other_columns, refuse_shares
 from tippingpoint.serving.version import Limits, Served, serve_version
 from tippingpoint.tracking import backend
@@ -44,6 +48,21 @@ def run(settings: ServeSettings, key: str) -> tuple[str, int]:
     OutsideError
         When the store or the log cannot be used, or the port is taken.
     """
+    return serve_at(settings, key, ALONE, None, lambda _: None)
+
+
+def serve_at(
+    settings: ServeSettings, key: str, worker: Place, given: socket.socket | None, serves: Callable[[str], None]
+) -> tuple[str, int]:
+    """As `run`, as one of several workers.
+
+    Parameters
+    ----------
+    given
+        The socket to serve on; None: one is made for the address of the settings.
+    serves
+        Called with the version once it serves.
+    """
     # A registry that does not answer is asked again at the next poll, not waited for.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -52,8 +71,8 @@ def run(settings: ServeSettings, key: str) -> tuple[str, int]:
     reference = reference_of(client, settings.model)
     split = ready.split(reference)
     shadow = None if settings.shadow is None else ready.follower(settings.shadow, "shadow", drawn=False)
-    log = _log(settings, split.current, shadow, metrics)
-    listening = listen(settings.host, settings.port)
+    log = _log(settings, split.current, shadow, metrics, worker)
+    listening = listen(settings.host, settings.port) if given is None else given
     stop = threading.Event()
     followers = [*split.followers, *([] if shadow is None else [shadow])]
     watching = [
@@ -64,11 +83,14 @@ def run(settings: ServeSettings, key: str) -> tuple[str, int]:
         watcher.start()
     if log is not None:
         log.start()
-    say("serving", address=address(*listening.getsockname()[:2]), serving=split.current.reference, follows=reference)
+    if given is None:
+        at = address(*listening.getsockname()[:2])
+        say("serving", address=at, serving=split.current.reference, follows=reference)
     room = Room(most_connections(), lambda why: metrics.closed.labels(why).inc())
     main = split.followers[split.first]
-    app = application(main, metrics, ready.limits, key, settings.access_log, log, split)
+    app = application(main, metrics, ready.limits, key, settings.access_log, log, split, worker, tracer())
     stopping.check()
+    serves(split.current.reference)
     try:
         server(app, room).run(sockets=[listening])
     finally:
@@ -77,8 +99,7 @@ def run(settings: ServeSettings, key: str) -> tuple[str, int]:
             log.close()
     for watcher in watching:
         watcher.join(ENDS)
-    answered = sum(s.value for m in metrics.requests.collect() for s in m.samples if s.name.endswith("_total"))
-    return split.current.reference, int(answered)
+    return split.current.reference, metrics.answered()
 
 
 @dataclass(frozen=True)
@@ -162,7 +183,9 @@ def _reference(model: str, name: str) -> str:
     return f"models:/{model}/{name}" if name.isdigit() else f"models:/{model}@{name}"
 
 
-def _log(settings: ServeSettings, served: Served, shadow: Follower | None, metrics: Metrics) -> DecisionLog | None:
+def _log(
+    settings: ServeSettings, served: Served, shadow: Follower | None, metrics: Metrics, worker: Place
+) -> DecisionLog | None:
     """The log of decisions, once its place was tried; None where none is asked for.
 
     Raises
@@ -177,4 +200,4 @@ def _log(settings: ServeSettings, served: Served, shadow: Follower | None, metri
     write = place(settings.log)
     write(as_table([], served), key_of(served))
     own = None if shadow is None else Shadow(shadow, place(settings.log, shadow=True), metrics)
-    return DecisionLog(write, metrics, settings.log_rows, settings.log_seconds, own)
+    return DecisionLog(write, metrics, settings.log_rows, settings.log_seconds, own, worker)

@@ -12,6 +12,7 @@ class ServeSettings(Serve):
 
     model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$", title=A_VERSION)
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
     poll_seconds: float = Field(default=1.0, gt=0, le=2)
     as_of: Day | None = None
     max_users: int = Field(default=10_000, ge=1)
