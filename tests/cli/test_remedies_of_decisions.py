@@ -30,7 +30,7 @@ SCORE = f"score input=users.csv to=a.csv {MODEL}"
 MEASURE = "measure decisions=d.parquet"
 SIMULATE = "simulate models=[models:/conversion/1] tracking.log=false cuts=10"
 FILL = {
-    "score … holdout=0.05": f"score input=users.csv to=held.csv {MODEL} holdout=0.05",
+    "score … holdout=0.1": f"score input=users.csv to=held.csv {MODEL} holdout=0.1",
     "decisions='duckdb:///app.duckdb?table=…'": "decisions=duckdb:///app.duckdb?table=d",
     "decisions=duckdb:///app.duckdb?table=…": "decisions=duckdb:///app.duckdb?table=d",
     "decisions=…": "decisions=d.parquet",

@@ -251,6 +251,11 @@ def test_users_of_another_time_are_told() -> None:
     strange = [{"column": "plan", "value": "Gold", "rows": 3, "learnt_as": "gold"}]
     assert "plan 'Gold': 3, written 'gold' in training" in str(operation.unseen_categories(3, strange))
     assert operation.unseen_categories(0, []) is None
+    blank = {"column": "plan", "value": "gold ", "rows": 750, "learnt_as": "gold"}
+    assert operation.unseen_categories(750, [blank]) is None
+    told = operation.unseen_categories(753, [blank, *strange])
+    assert told is not None
+    assert told.figures == {"rows": 3}
     assert operation.stale(91, 90, "seen") is not None
     assert operation.stale(89, 90, "") is None
 

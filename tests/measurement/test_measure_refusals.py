@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("at_compared")
         (
             lambda d, o: (d.drop([c for c in d.columns if "logging" in c]), o),
             "decisions",
-            "Type tippingpoint score … holdout=0.05",
+            "Type tippingpoint score … holdout=0.1",
         ),
         (
             lambda d, o: (d.vstack(d.head(3)), o),

@@ -88,9 +88,10 @@ def test_a_locked_plan_marks_what_was_not_planned(asked: Callable[..., Any]) -> 
 @pytest.mark.parametrize(
     "words",
     [
-        "rate=0.04 users_per_day=500 days=12 arms='{control: 0.8, B: 0.2}'",
+        "rate=0.04 users_per_day=500 days=12 arms='{control: 0.8, B: 0.2}' measure=more",
         "deviation=3 users_per_day=100.5 measure='minutes a day' guardrails='{left: {margin: 3, rate: 0.02}}'",
-        "rate=0.04 users_per_day=500 economics=freemium economics.price=5 economics.actions.B.contact_cost=1",
+        "rate=0.04 users_per_day=500 measure=more economics=freemium economics.price=5"
+        " economics.actions.B.contact_cost=1",
     ],
 )
 def test_the_line_that_locks_a_plan_files_the_same(
@@ -120,7 +121,8 @@ REFUSED = (
     Case("plan rate=0.04 deviation=3 users_per_day=500", ["deviation=null"]),
     Case("plan rate=0.04 users_per_day=500 arms='{A: 0.5, B: 0.4}'"),
     Case("plan rate=0.04 users_per_day=500 arms='{A: 1.0}'"),
-    Case("plan lock rate=0.04 users_per_day=500", fill={"hypothesis='…'": "hypothesis=more"}),
+    Case("plan lock rate=0.04 users_per_day=500 measure=kept", fill={"hypothesis='…'": "hypothesis=more"}),
+    Case("plan lock rate=0.04 users_per_day=500", fill={"measure=COLUMN": "measure=kept"}),
     Case("plan deviation=4 users_per_day=500 economics=freemium"),
 )
 

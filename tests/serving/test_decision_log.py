@@ -235,4 +235,4 @@ def test_places_and_shares_that_cannot_be_are_refused(store: Path, refused: Call
     assert "?table=decisions" in refused("serve", model, "log='duckdb:///app.duckdb'")
     assert "log=" in refused("serve", model, "log='mysql://host/app?table=x'")
     assert "Nearest: 'none'" in refused("serve", model, "holdout=0.1", "holdout_actions=[non]")
-    assert "Type holdout=0.05" in refused("serve", model, "holdout_salt=x")
+    assert "Type holdout=0.1" in refused("serve", model, "holdout_salt=x")

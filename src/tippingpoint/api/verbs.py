@@ -272,7 +272,7 @@ def measure(
     Parameters
     ----------
     decisions
-        What `score(…, holdout=0.05)` returned for a frame, or wrote.
+        What `score(…, holdout=0.1)` returned for a frame, or wrote.
     outcomes
         What came of them, one row a user.
     track

@@ -126,7 +126,7 @@ ABOUT = {
     "measure": Help(
         "What decisions brought, beside what was promised; with data= what the arms of any experiment did.",
         (
-            ("decisions=decisions.parquet outcomes=outcomes.csv", "of score … holdout=0.05; and what came of them"),
+            ("decisions=decisions.parquet outcomes=outcomes.csv", "of score … holdout=0.1; and what came of them"),
             ("outcome=converted at=converted_at within=14", "what counts, and for how many days"),
             ("decisions=… data=events data.product=…", "raw events say it; outcome=invoice.paid, or Playback"),
             ("absent=zero", "users without a row did not convert; else they are not known"),
@@ -193,7 +193,7 @@ ABOUT = {
         "Decisions for users by the champion: score, segment, action, expected value.",
         (
             ("input=users.csv to=decisions.parquet", "CSV, Parquet, a folder, duckdb:///…?table=users, postgresql://…"),
-            ("holdout=0.05", "a random share gets a random action: what `measure` needs"),
+            ("holdout=0.1", "a random share gets a random action: what `measure` needs"),
             ("only=[high]", "the target list of these segments, best first"),
             ("model=models:/conversion@challenger reasons=true", "another version; why each score"),
             ("parts=true to=decisions", "a folder of parts; killed and typed again, it goes on"),

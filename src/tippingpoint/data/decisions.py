@@ -63,7 +63,7 @@ def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFra
             where,
             f"hold no random share: the columns policy_action and {CHANCE}… are missing, and without them the effect of"
             " the policy cannot be told from what would have happened anyway",
-            "Type tippingpoint score … holdout=0.05, and measure what comes of those decisions.",
+            "Type tippingpoint score … holdout=0.1, and measure what comes of those decisions.",
         )
     table, key = identified(table, user_id, NEEDED)
     table = table.with_columns(
@@ -111,7 +111,7 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
     names = [c.removeprefix(CHANCE) for c in chances]
     if "none" not in names:
         what = f"none was never possible (there is no {CHANCE}none): an uplift over none cannot be measured"
-        raise InputError("decisions", what, "Type tippingpoint score … holdout=0.05.")
+        raise InputError("decisions", what, "Type tippingpoint score … holdout=0.1.")
     for column in ("action", "policy_action"):
         if odd := sorted(set(table[column].unique()) - set(names)):
             what = f"{column} {odd[0]!r} has no chance: there is no {CHANCE}{odd[0]}"
@@ -129,7 +129,7 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
             "decisions",
             f"the chances of the actions do not sum to 1, or none, the action taken or the policy's own had none, in"
             f" {int(bad.sum()):,} rows (first: row {int(bad.argmax()) + 1:,})",
-            "Type tippingpoint score … holdout=0.05, and leave these columns as they are.",
+            "Type tippingpoint score … holdout=0.1, and leave these columns as they are.",
         )
 
 

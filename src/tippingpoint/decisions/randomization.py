@@ -75,7 +75,7 @@ def held_out(
     """
     if not share:
         if among or salt:
-            raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.05.")
+            raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.1.")
         return None
     for name in among:
         if name not in actions:

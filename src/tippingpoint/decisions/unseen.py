@@ -63,6 +63,7 @@ def named(
     for column, values in counts.items():
         folded = {category.strip().casefold(): category for category in sorted(known.get(column, ()))}
         for value, rows in sorted(values.items(), key=lambda item: -item[1]):
-            like = folded.get(value.strip().casefold())
+            bare = value.strip()
+            like = bare if bare in known.get(column, ()) else folded.get(bare.casefold())
             entries.append({"column": column, "value": value, "rows": rows, "learnt_as": like})
     return entries

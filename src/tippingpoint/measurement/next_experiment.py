@@ -37,7 +37,7 @@ def as_evidence(decided: DecisionsWithOutcomes, users: pl.DataFrame | None, user
         raise InputError("to", what, "Type since=… so that one version is left.")
     if table.select(pl.any_horizontal(pl.col(c) <= 0 for c in chances)).to_series().any():
         what = "some actions could not be taken by lot, so no table of these can say what they would bring"
-        raise InputError("to", what, "Type tippingpoint score … holdout=0.05, without holdout_actions.")
+        raise InputError("to", what, "Type tippingpoint score … holdout=0.1, without holdout_actions.")
     own = [key, "action", *chances, decided.outcome_name]
     if users is None:
         return table.select(key, "propensity_score", "segment", *own[1:])

@@ -101,6 +101,8 @@ def _typed(settings: PlanSettings) -> str:
     if asked["economics"]:
         prices = retyped(asked, ("economics",))  # leaves out the option that `compare` takes unasked
         words += [prices] if prices.startswith("economics=") else ["economics=freemium", *filter(None, [prices])]
+    if settings.measure is None and settings.model is None and settings.run is None:
+        words.append("measure='…'")
     return " ".join(words)
 
 

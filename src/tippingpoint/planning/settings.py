@@ -105,6 +105,8 @@ class PlanSettings(Terminal):
             raise ValueError("arms are not used: a policy is planned by its holdout. Drop arms.")
         if self.economics is not None and self.rate is None and self.data is None:
             raise ValueError("economics is not used: a version has its own, and a number none. Type ~economics.")
+        if self.lock and self.measure is None and given[0]:
+            raise ValueError("lock files the measure that decides, and none is given. Type measure=COLUMN too.")
         if self.lock and not self.hypothesis:
             raise ValueError("lock files a hypothesis, and none is given. Type hypothesis='…' too.")
         return self

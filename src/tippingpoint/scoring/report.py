@@ -29,7 +29,7 @@ def score_summary(scored: BatchResult, findings: Findings, page: str | None, ref
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
     else:
-        lines.append("Next: only=[…] for a target list; holdout=0.05 for the experiment that proves the policy")
+        lines.append("Next: only=[…] for a target list; holdout=0.1 for the experiment that proves the policy")
     return Group(_segments(scored), *map(_line, lines))
 
 

@@ -303,7 +303,7 @@ def after_the_action(columns: list[str]) -> Found | None:
     what="Whether anything was tried on these users.",
     threshold="nothing was",
     why="What an action adds is then whatever economics.actions.NAME.assumed_response says.",
-    remedy="Only a randomised experiment can tell: score … holdout=0.05, then measure.",
+    remedy="Only a randomised experiment can tell: score … holdout=0.1, then measure.",
 )
 def assumed(kind: Kind) -> Found | None:
     """Whether the uplift is assumed."""

@@ -42,15 +42,20 @@ def drift(found: pd.DataFrame) -> Found | None:
     remedy="Write categories as in training, or fit on users of today.",
 )
 def unseen_categories(rows: int, unseen: list[dict[str, Any]]) -> Found | None:
-    """Whether users hold categories never learnt from; as `decisions.unseen.named` gives them."""
-    if not unseen:
+    """Whether users hold categories never learnt from; as `decisions.unseen.named` gives them.
+
+    One that differs only in blanks around it is read as the category it is, so nothing is lost by it.
+    """
+    lost = [of for of in unseen if of["value"].strip() != of["learnt_as"]]
+    if not lost:
         return None
+    rows = min(rows, sum(of["rows"] for of in lost))
     named = "; ".join(
         f"{of['column']} {of['value']!r}: {of['rows']:,}"
         + (f", written {of['learnt_as']!r} in training" if of["learnt_as"] else "")
-        for of in unseen[:NAMED]
+        for of in lost[:NAMED]
     )
-    more = f"; and {len(unseen) - NAMED} more" if len(unseen) > NAMED else ""
+    more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
     hold = "rows hold" if rows != 1 else "row holds"
     return Found(f"{rows:,} {hold} categories the model never learnt from ({named}{more}).", {"rows": rows})
 
