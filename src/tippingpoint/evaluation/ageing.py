@@ -1,5 +1,7 @@
 """How long does a model last: how it ranks users who came later and later after it was fitted."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -37,7 +39,7 @@ def by_age(test: Users, score: np.ndarray, fitted: np.datetime64) -> pd.DataFram
             begin = end
     if spans:
         spans[-1] = (spans[-1][0], int(week.max()) + 1)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for begin, end in spans:
         of = (week >= begin) & (week < end)
         some = test.take(of)
