@@ -6,9 +6,12 @@ Run from the top of the checkout: `python -P benchmarks/events.py [profiles] [ch
 
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
@@ -18,10 +21,14 @@ from tippingpoint.data.database import DuckDB, memory
 from tippingpoint.data.events import features
 from tippingpoint.data.events.as_of import users_as_of
 from tippingpoint.data.events.features import Definition, Moment, Vocabulary
+from tippingpoint.data.events.mapping import EventColumns, PaymentColumns
 from tippingpoint.data.events.snapshots import DAY, query, settled
+from tippingpoint.data.events.source import Events
 from tippingpoint.data.events.sql import ANSWER
 from tippingpoint.data.generators.event_log import START, EventLog
 
+OWN = {name: name for name in ("time", "received", "seconds", "platform", "country")} | {"other_id": "alias"}
+"""Columns of the log that are called as the settings call them, and the one that joins ids."""
 VOCABULARY_ALONE = Vocabulary()
 """Without the actions, so that everyone is there."""
 
@@ -49,7 +56,7 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) -> None:
+def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 3) -> None:
     """Measure, and print one figure a line."""
     overrides = ["data=event_log", f"data.profiles={profiles}", f"data.outcome={outcome}"]
     source = Component.model_validate(dict(compose("run", overrides).data)).build(EventLog, "data")
@@ -97,6 +104,8 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
     print(f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)")
     print(f"eight      {best['eight']:.2f} s: for scale, eight counts a raw id, duplicates and all")
     as_of_a_day(engine, source.definition, rounds)
+    day_by_day(product, payments, rounds)
+    print(f"memory     {peak():.0f} MB so far, the log among it")
     by_date(engine, source.definition, rounds, best["whole"])
     print(f"memory     {peak():.0f} MB at most, the log among it")
 
@@ -110,7 +119,9 @@ def as_of_a_day(engine: DuckDB, definition: Definition, rounds: int) -> None:
         runs["bare"].append(seconds(lambda: engine.connection.sql(text, params=parameters).to_arrow_table()))
         runs["users"].append(seconds(lambda: users_as_of([engine], definition, day)))
     best = {name: min(times) for name, times in runs.items()}
-    print(f"as of      {best['users']:.2f} s for a day's users, the log looked through; bare {best['bare']:.2f} s")
+    ratio = sorted(u / b for u, b in zip(runs["users"], runs["bare"], strict=True))[rounds // 2]
+    print(f"as of      {best['users']:.2f} s for a day's users, the log looked through; bare {best['bare']:.2f} s;")
+    print(f"           ratio {ratio:.2f} (median)")
     everyone = Moment(day.at, 400 * DAY)
     then = users_as_of([engine], replace(definition, until=day.at), everyone).drop("cut_off")
     learnt, _ = features.users(engine, replace(definition, horizon_days=1, vocabulary=VOCABULARY_ALONE))
@@ -119,6 +130,45 @@ def as_of_a_day(engine: DuckDB, definition: Definition, rounds: int) -> None:
     print(
         f"equal      {both.select(same.sum()).item():,} of {len(both):,} users have in training what they had that day"
     )
+
+
+def day_by_day(product: pl.DataFrame, payments: pl.DataFrame, rounds: int) -> None:
+    """What a day costs from files: of the whole log, and of what the day before kept and the day's own events."""
+    at = (START + 90 * DAY) // DAY * DAY
+    day = datetime.fromtimestamp(at, UTC).date()
+    users = payments.select("customer", "user_id").drop_nulls().unique("customer")
+    payments = payments.drop("user_id").join(users, on="customer")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, since, until in (("before", 0, at - DAY), ("one", at - DAY, at), ("all", 0, at)):
+            (folder / name).mkdir()
+            received, created = (
+                pl.col(column).is_between(since, until, closed="left") for column in ("received", "created")
+            )
+            product.filter(received).write_parquet(folder / name / "product.parquet")
+            payments.filter(created).write_parquet(folder / name / "payments.parquet")
+
+        def source(name: str, state: str | None) -> Events:
+            return Events(
+                product=str(folder / name / "product.parquet"),
+                payments=str(folder / name / "payments.parquet"),
+                events=EventColumns.model_validate({"user": "distinct_id", "name": "event", "id": "insert_id"} | OWN),
+                billing=PaymentColumns(
+                    user="user_id", time="created", name="type", id="event_id", amount="amount", cents=True
+                ),
+                state=state,
+            )
+
+        kept = str(folder / "state")
+        source("before", kept).as_of(day - timedelta(days=1))
+        taken: dict[str, list[float]] = {"all": [], "one": []}
+        for _ in range(rounds):
+            taken["all"].append(seconds(lambda: source("all", None).as_of(day)))
+            taken["one"].append(seconds(lambda: source("one", kept).as_of(day)))
+        same = source("one", kept).as_of(day).equals(source("all", None).as_of(day))
+        ratio = sorted(one / whole for one, whole in zip(taken["one"], taken["all"], strict=True))[rounds // 2]
+    print(f"a day      {min(taken['one']):.2f} s from the state of the day before, and a new one kept, of files;")
+    print(f"           the whole log {min(taken['all']):.2f} s; ratio {ratio:.2f} (median); equal: {same}")
 
 
 def by_date(engine: DuckDB, definition: Definition, rounds: int, whole: float) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.data.users import Users
+from tippingpoint.evaluation.ageing import by_age
 from tippingpoint.evaluation.curves import SECTION, Curves, confusion, curves, deciles, steps
 from tippingpoint.evaluation.slices import slices, worst
 
@@ -28,6 +29,8 @@ class Evaluation:
         Curves as metric steps: name to whole steps and values.
     learning
         ROC AUC by share of train; None unless the full report asks for it.
+    ages
+        ROC AUC by age of the model (`evaluation.ageing.by_age`); None unless test is later by date.
     """
 
     curves: Curves
@@ -36,6 +39,7 @@ class Evaluation:
     slices: pd.DataFrame
     steps: dict[str, tuple[np.ndarray, np.ndarray]]
     learning: pd.DataFrame | None
+    ages: pd.DataFrame | None = None
 
     @property
     def worse(self) -> pd.DataFrame:
@@ -51,8 +55,11 @@ def evaluation(
     cuts: tuple[float, ...] | None,
     learning: pd.DataFrame | None,
     rng: np.random.Generator,
+    fitted: np.datetime64 | None = None,
 ) -> Evaluation:
     """Evaluate (n,) scores of the test users, whom a policy puts in (n,) segments, at `cuts` of the score if at any.
+
+    `fitted` is the day as of which the model was fitted, where all of test is later.
 
     Where users come in groups, tables by decile, cut and slice have no intervals: theirs take users for independent.
     """
@@ -63,10 +70,13 @@ def evaluation(
             (100 * learning["share"]).round().to_numpy(int),
             learning["roc_auc"].to_numpy(),
         )
+    ages = None if fitted is None else by_age(test, score, fitted)
+    if ages is not None:
+        overlaid[f"{SECTION}age/roc_auc"] = ages["from_day"].to_numpy(int), ages["roc_auc"].to_numpy()
     at_cuts, by_slice = confusion(test.outcome, segment, segments, cuts), slices(test, score)
     if test.group is not None:
         by_decile, at_cuts, by_slice = map(_without_intervals, (by_decile, at_cuts, by_slice))
-    return Evaluation(found, by_decile, at_cuts, by_slice, overlaid, learning)
+    return Evaluation(found, by_decile, at_cuts, by_slice, overlaid, learning, ages)
 
 
 def _without_intervals(table: pd.DataFrame) -> pd.DataFrame:

@@ -155,7 +155,9 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         segments=_segments(question, policy, found, value),
         explanation=explanation,
         seconds=seconds,
-        evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
+        evaluation=evaluation(
+            test, score, segment, policy.segments, policy.score_cuts, learning, rng, _fitted_as_of(question)
+        ),
         deployment=beside.model_copy(update={"checks": checked(beside, policy, test, found, value)}),
         out_of_fold=_out_of_fold(question, fitted, development),
         development=development,
@@ -167,6 +169,12 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
     )
     return replace(candidate, findings=of_candidate(candidate, question))
+
+
+def _fitted_as_of(question: ExperimentSpec) -> np.datetime64 | None:
+    """The day that test begins with, where users are split by time."""
+    split = validate(Split, question.config["split"], "split")
+    return np.datetime64(split.test_from) if split.by == "time" else None
 
 
 def _explained(question: ExperimentSpec, fitted: fitting.Fit) -> Explanation:

@@ -34,6 +34,8 @@ def write_evaluation(folder: Path, candidate: Candidate, question: ExperimentSpe
     cuts = candidate.policy.score_cuts or ()
     scores, metrics = {family: candidate.score}, {family: candidate.metrics}
     calibration(pictures / "calibration.png", test.outcome, scores, metrics, cuts, test.contract.outcome)
+    if found.ages is not None and len(found.ages) > 1:
+        ageing(pictures / "roc_auc_by_age.png", found.ages, candidate.metrics["roc_auc"], family)
     if question.report == "full":
         lift(pictures / "lift.png", found.deciles, found.curves.gains, family)
         if found.slices["roc_auc"].notna().any():
@@ -47,6 +49,7 @@ def write_evaluation(folder: Path, candidate: Candidate, question: ExperimentSpe
         "confusion": found.confusion,
         "baselines": candidate.beside(question),
         "learning_curve": found.learning,
+        "roc_auc_by_age": found.ages,
     }
     for name, table in named.items():
         if table is not None:
@@ -204,6 +207,19 @@ def learning(path: Path, table: pd.DataFrame, family: str) -> None:
     gain = f"last step {last['gain']:+.3f}; one draw of users a point, bars: test noise only"
     axes.set(xlabel="users it was fitted on", ylabel="ROC AUC on test")
     axes.set_title(f"{words(family)}: would more users help?\n{gain}", fontsize=10)
+    save(figure, path)
+
+
+def ageing(path: Path, table: pd.DataFrame, whole: Estimate, family: str) -> None:
+    """ROC AUC on test by how many days after the model was fitted its users came."""
+    figure, (axes,) = _panels(5.6, 4.0, 1, left=0.16, bottom=0.8)
+    value, at = table["roc_auc"], (table["from_day"] + table["to_day"]) / 2
+    ends = np.stack([value - table["roc_auc_low"], table["roc_auc_high"] - value])
+    span = (table["to_day"] - table["from_day"]) / 2
+    axes.errorbar(at, value, yerr=ends, xerr=span, color=colour(family), marker="o", markersize=5, capsize=3)
+    axes.axhline(whole.value, color=GREY, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="days from fitting to the user's date", ylabel="ROC AUC on test (dotted: of all)")
+    axes.set_title(f"{words(family)}: how long does it last?", fontsize=10)
     save(figure, path)
 
 

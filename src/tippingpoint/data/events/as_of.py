@@ -11,7 +11,7 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.data.events.features import Definition, Engine, Moment, query
 from tippingpoint.data.events.snapshots import DAY
-from tippingpoint.data.events.sql import ANSWER, DAYS, NAMES, SPAN
+from tippingpoint.data.events.sql import ANSWER, LOG
 
 SETTLED = 3_600
 """Seconds before the day in which something must have been received: else the log may end before it."""
@@ -83,10 +83,9 @@ class _Log:
 
     @classmethod
     def of(cls, engine: Engine) -> "_Log":
-        first, last = engine.frame(SPAN, {}).row(0)
-        names = set(engine.frame(NAMES, {})["event"].drop_nulls())
-        days = engine.frame(DAYS, {}).cast(pl.Int64)
-        return cls(first, last, names, dict(days.iter_rows()))
+        table = engine.frame(LOG, {}).with_columns(pl.col("day", "events", "first", "last").cast(pl.Int64))
+        days = table.group_by("day").agg(pl.col("events").sum())
+        return cls(table["first"].min(), table["last"].max(), set(table["event"].drop_nulls()), dict(days.iter_rows()))  # type: ignore[arg-type]  # columns of whole numbers
 
 
 def _refuse_lacking(logs: list[_Log], definition: Definition, moment: Moment) -> None:

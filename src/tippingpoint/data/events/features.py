@@ -1,6 +1,5 @@
 """From events to users: features at a cut-off time from what was received before, labels from the horizon after."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,6 +26,7 @@ from tippingpoint.data.events.sql import (
     SQL,
     STILL,
     SUBSCRIBED,
+    digest,
 )
 from tippingpoint.data.users import Column, FeatureSchema, Users
 
@@ -114,7 +114,7 @@ class Definition:
             "outcome": self.outcome,
             **of_window,
             "vocabulary": {"sign_up": vocabulary.sign_up, "counted": dict(vocabulary.counted)},
-            "sql": hashlib.sha256((by_date.SQL if self.at_dates else SQL).encode()).hexdigest()[:16],
+            "sql": digest(by_date.SQL if self.at_dates else SQL),
         }
 
     @property

@@ -96,24 +96,22 @@ def query(
 ) -> tuple[str, dict[str, Any]]:
     """The SQL of snapshots at these epoch seconds, and its parameters; it ends with a table `answer`."""
     events = list(counted)
-    since = {window: f"FILTER (WHERE c.day >= d.cut_off - {window * DAY})" for window in WINDOWS}
-    windows = [f"SUM(c.{name}) {since[w]} AS {name}_{w}" for name in events for w in WINDOWS]
-    windows += [f"SUM(c.events) {since[w]} AS events_{w}" for w in WINDOWS]
-    windows += [f"SUM(c.days) {since[w]} AS active_days_{w}" for w in WINDOWS]
-    windows += [f"SUM(c.seconds) {since[w]} AS seconds_{w}" for w in WINDOWS]
-    whole = "CAST(COALESCE(b.{0}, 0) AS BIGINT) AS {0}"
-    counts = [whole.format(f"{name}_{w}") for name in [*events, "active_days"] for w in WINDOWS]
-    counts += [f"CAST(COALESCE(b.seconds_{w}, 0) AS DOUBLE PRECISION) / 3600 AS playback_hours_{w}" for w in WINDOWS]
-    share = f"CAST(COALESCE(b.{{0}}_{LONGEST}, 0) AS DOUBLE PRECISION) / b.events_{LONGEST} AS {{0}}_share_{LONGEST}"
-    steady = (
-        "CAST({1} * COALESCE(b.events_{0}, 0) AS DOUBLE PRECISION) / NULLIF({0} * b.events_{1}, 0) AS trend_{0}_{1}"
-    )
+    summed = [*events, "events", "active_days", "seconds"]
+    windows = [_window(window, summed) for window in WINDOWS]
+    joined = "LEFT JOIN w{0} ON w{0}.person = q.person AND w{0}.cut_off = d.cut_off"
+    counts = [f"COALESCE(w{w}.{name}, 0) AS {name}_{w}" for name in [*events, "active_days"] for w in WINDOWS]
+    counts += [f"COALESCE(w{w}.seconds, 0) / 3600 AS playback_hours_{w}" for w in WINDOWS]
+    share = f"COALESCE(w{LONGEST}.{{0}}, 0) / w{LONGEST}.events AS {{0}}_share_{LONGEST}"
+    steady = "{1} * COALESCE(w{0}.events, 0) / NULLIF({0} * w{1}.events, 0) AS trend_{0}_{1}"
     text = SQL.format(
         dates=", ".join(f"({int(at)})" for at in dates),
         any_counted=", ".join(f"$event_{name}" for name in events),
-        counts=",\n    ".join(f"COUNT(*) FILTER (WHERE event = $event_{name}) AS {name}" for name in events),
-        windows=",\n    ".join(windows),
-        longest=LONGEST * DAY,
+        counts=",\n    ".join(
+            f"CAST(COUNT(*) FILTER (WHERE event = $event_{name}) AS DOUBLE PRECISION) AS {name}" for name in events
+        ),
+        windows=",\n".join(windows),
+        windowed="\n".join(joined.format(window) for window in WINDOWS),
+        widest=f"w{LONGEST}",
         counted=",\n  ".join(counts),
         shares=",\n  ".join(share.format(name) for name in events),
         steady=",\n  ".join(steady.format(*pair) for pair in pairwise(WINDOWS)),
@@ -125,6 +123,15 @@ def query(
         "happened": HAPPENED["churn" if churn else "conversion"],
         **{f"event_{name}": event for name, event in counted.items()},
     }
+
+
+def _window(days: int, summed: Sequence[str]) -> str:
+    """The sums over so many days before each date: a cell is joined to the dates whose window it lies in, no more."""
+    sums = ", ".join(f"SUM(c.{name}) AS {name}" for name in summed)
+    return f"""w{days} AS (
+  SELECT d.cut_off, c.person, MAX(c.last_moment) AS last_moment, {sums}
+  FROM cells c JOIN dates d ON c.day >= d.cut_off - {days * DAY} AND c.known_day < d.cut_off
+  GROUP BY d.cut_off, c.person)"""
 
 
 def _told(at: int) -> str:

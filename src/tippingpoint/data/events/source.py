@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import Field, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.database import connect, memory, shown
-from tippingpoint.data.events import features
+from tippingpoint.data.events import features, state
 from tippingpoint.data.events.as_of import users_as_of
 from tippingpoint.data.events.exports import Properties
 from tippingpoint.data.events.features import Definition, Engine, Moment, Outcome, Vocabulary
@@ -64,10 +65,20 @@ class EventSource(Source):
         InputError
             When the day lies before the log, or the log lacks a part that features are made of.
         """
+        return users_as_of(self.engines(), self.definition, self.moment(day, days))
+
+    def moment(self, day: date, days: int) -> Moment:
+        """The beginning of a day, and how long before it users came to their cut-off.
+
+        Raises
+        ------
+        InputError
+            When several days are asked for of snapshots at dates.
+        """
         if self.definition.at_dates and days != 1:
             what = "by date, everyone at risk on the day is given, however long they are"
             raise InputError("days", what, "Leave days out.")
-        return users_as_of(self.engines(), self.definition, Moment(epoch(day), days * DAY))
+        return Moment(epoch(day), days * DAY)
 
 
 class Events(EventSource):
@@ -88,6 +99,9 @@ class Events(EventSource):
     """The columns of payments of another shape than Stripe's."""
     until: int | None = None
     """Epoch second up to which the log is complete; null: its last event."""
+    state: str | None = None
+    """A folder that keeps what features of later days need: of a day, `product` and `payments` are then only what came
+    since the day before."""
     vocabulary: Vocabulary = Vocabulary()
     properties: Properties = Properties()
     logging: dict[str, float] | None = None
@@ -103,6 +117,12 @@ class Events(EventSource):
             raise ValueError(
                 "url reads the tables product_events and payment_events as they are. Type"
                 " data.product='duckdb:///app.duckdb?table=…' for a table of another shape."
+            )
+        if self.state is not None and (
+            self.url is not None or any(of is not None and of.id is None for of in (self.events, self.billing))
+        ):
+            raise ValueError(
+                "state keeps events of files by their ids. Type data.events.id=… data.billing.id=…, or drop data.state."
             )
         if self.vocabulary.exposure is None and self.logging is not None:
             raise ValueError("logging needs vocabulary.exposure, the event that says which action was given")
@@ -156,11 +176,29 @@ class Events(EventSource):
         what = f"{features.NOBODY}, which has {days:,} days"
         return InputError("data", what, "Type data.window_days=… data.horizon_days=…, fewer days together.")
 
+    def as_of(self, day: date, days: int = 1) -> pl.DataFrame:
+        if self.state is None:
+            return super().as_of(day, days)
+        folder, moment = Path(self.state), self.moment(day, days)
+        product, payments = state.resume(folder, day, self.definition, moment, *self._tables())
+        engine = memory(product_events=product, payment_events=payments)
+        found = users_as_of([engine], self.definition, moment)
+        state.keep(folder, day, self.definition, product, payments)
+        return found
+
     def engines(self) -> Iterator[Engine]:
+        if self.state is not None:
+            what = f"{self.state} keeps of a log only what features as of a day need"
+            raise InputError("data.state", what, "Drop data.state, and bring the whole log.")
         if self.url is not None:
             with connect(self.url) as database:
                 yield database
             return
+        product, payments = self._tables()
+        yield memory(product_events=product, payment_events=payments)
+
+    def _tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Product and payment events, as the files have them."""
         assert self.product is not None
         events, sign_up = self.events, self.vocabulary.sign_up
         product = (
@@ -169,4 +207,4 @@ class Events(EventSource):
         where = self.payments or self.product
         billing = self.billing
         payments = read_payments(where, billing) if billing else read_stripe(where, self.properties)
-        yield memory(product_events=product, payment_events=payments)
+        return product, payments

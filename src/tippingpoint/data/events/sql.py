@@ -6,7 +6,18 @@ A layer that writes SQL (Ibis) would add a dependency, and its own time on each 
 that here are one.
 """
 
+import hashlib
 from pathlib import Path
+
+EQUAL = {"625afc58e246c38d": "df8357dee878bc86", "260906f25550a7bd": "f628bb7e082ce68a"}
+"""Digests of SQL that was rewritten for speed, and of what it was before: versions that learnt from the numbers of the
+one read those of the other, which are the same to the last digit."""
+
+
+def digest(text: str) -> str:
+    """What tells a definition's SQL from one that may give other numbers."""
+    found = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return EQUAL.get(found, found)
 
 
 def read(name: str) -> str:
@@ -41,10 +52,11 @@ SELECT * FROM answer ORDER BY user_id COLLATE "C", cut_off
 """
 
 SPAN_OF_ALL = f"SELECT MIN(LEAST(time, received)) AS first, {LAST_EVENT} AS last FROM product_events"
-SPAN = "SELECT MIN(COALESCE(received, time)) AS first, MAX(COALESCE(received, time)) AS last FROM product_events"
 NAMES = "SELECT DISTINCT event FROM product_events"
-DAYS = """SELECT (LEAST(time, received) - MOD(LEAST(time, received), 86400)) / 86400 AS day, COUNT(*) AS events
-FROM product_events GROUP BY day"""
+LOG = """SELECT event, (LEAST(time, received) - MOD(LEAST(time, received), 86400)) / 86400 AS day, COUNT(*) AS events,
+  MIN(COALESCE(received, time)) AS first, MAX(COALESCE(received, time)) AS last
+FROM product_events GROUP BY event, day"""
+"""What a log holds of each event on each day, in one pass."""
 
 # Counted in the same statement, for whose an id is is half of the work. Names with _ in front: no feature has one.
 COUNTED = f",{read('counted')}\n"
