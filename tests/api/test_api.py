@@ -218,3 +218,10 @@ def test_no_family_is_lost_where_names_repeat() -> None:
     given = families_of(["logistic", tp.Boosting(max_depth=4), "boosting", tp.Boosting(max_depth=2)])
     assert list(given) == ["logistic", "boosting", "boosting_2", "boosting_3"]
     assert given["boosting"].max_depth == 4
+
+
+def test_a_misspelled_argument_is_told_the_nearest_as_it_is_spelled_here() -> None:
+    with pytest.raises(tp.InputError, match=r"modls: unknown key. Nearest: 'models'"):
+        tp.compare(tp.generate("case_study", users=100), modls="logistic")
+    with pytest.raises(tp.InputError, match=r"sed: unknown key. Nearest: 'seed'"):
+        tp.compare(tp.generate("case_study", users=100), sed=1)

@@ -239,6 +239,7 @@ def test_what_is_too_old_or_worn_out_fails() -> None:
     assert "newest user is 10.0 days old, by last_seen" in soundness_checks.fresh(10, 90, "last_seen").said
     assert soundness_checks.test_set_looks(20, 3, False, 0.001, 20).verdict == "passes"
     assert soundness_checks.test_set_looks(21, 3, False, 0.001, 20).verdict == "fails"
+    assert "; 100 or more versions reported" in soundness_checks.test_set_looks(1, 100, False, 0.001, 20).said
     assert "share the level" in soundness_checks.test_set_looks(1, 3, True, 0.001, 20).said
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console, RenderableType
 
+from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.promotion import quality_checks
 from tippingpoint.promotion.report import history_summary, promote_summary
 from tippingpoint.promotion.verdict import Check, Judgement
@@ -46,6 +47,22 @@ def test_a_first_refusal_keeps_no_champion() -> None:
     assert (
         "Next: tippingpoint tune data=retention for one that is let in, or type the same line with gate.better" in shown
     )
+
+
+def test_too_few_users_are_no_reason_to_tune() -> None:
+    few = quality_checks.floor(np.r_[np.ones(9, int), np.zeros(500, int)], np.linspace(0, 1, 509), 0.55, 0.025)
+    shown = screen(replace(JUDGED, checks=(few,)), champion="")
+    assert "Next: bring more users: of either outcome 50 test users are needed, whatever is tuned." in shown
+    assert "tune data" not in shown
+    assert "Next: keep the champion, and bring more users" in screen(replace(JUDGED, checks=(few,)))
+
+
+def test_what_is_let_in_though_no_model_is_better_says_what_the_decision_box_says() -> None:
+    told = Finding("TP403", "veto", "better without a model", "Without a model everyone b earns 1 more.", {}, "", "")
+    passed = replace(JUDGED, checks=(), findings=(told,))
+    assert "The decision box of its comparison says not to ship it (TP403)" in screen(passed, promoted=True)
+    assert "Undo: tippingpoint rollback" in screen(passed, promoted=True)
+    assert "decision box" not in screen(replace(passed, findings=(replace(told, accepted="dear"),)), promoted=True)
 
 
 def test_what_can_be_undone_is_said_with_the_name() -> None:

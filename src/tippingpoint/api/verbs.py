@@ -12,7 +12,7 @@ from tippingpoint.comparison import job as comparison
 from tippingpoint.comparison.job import CompareResult
 from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.settings import Settings
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import validate
 from tippingpoint.data.decisions import read as decisions_of
 from tippingpoint.data.frame import as_polars
@@ -425,6 +425,10 @@ def _loaded(model: FittedModel | str | None) -> Loaded:
     return load_decider(client, reference_of(client, model))
 
 
+SPELLED = ("models", "policy", "economics", "track")
+"""Arguments that are spelled here as the command line does not."""
+
+
 def _asked(
     kind: type[S],
     users: Source,
@@ -444,4 +448,7 @@ def _asked(
         "economics": component_of(economics_of(economics, users)),
         "tracking": tracking,
     }
+    for name in settings:
+        if name not in kind.model_fields:
+            raise InputError(name, "unknown key", nearest(name, [*SPELLED, *kind.model_fields]))
     return validate(kind, parts | settings, "")

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from tippingpoint.cli.help import name_page
+from tippingpoint.config.compose import as_typed
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, RefusedError, TippingpointError, UnexpectedError
 from tippingpoint.core.foreign import as_theirs
@@ -115,6 +116,7 @@ class LaunchedJob:
         words = [masked(word) for word in typed if key_of(word) not in SILENT]
         if self.sweep_id:
             config.tracking.sweep_id, config.tracking.sweep_job = self.sweep_id, words
+        as_typed(config, typed)
         shown = io.StringIO()
         try:
             job, settings = job_of(self.verb)

@@ -74,6 +74,24 @@ def option(group: str, name: str, config_dir: str | None = None) -> dict[str, An
     return node
 
 
+def as_typed(config: "DictConfig", typed: Sequence[str], group: str = "policy") -> None:
+    """Take an option of a group that was typed beside an experiment as it is written, with what was typed on top.
+
+    What the experiment says of that group is about its own option, which may be of another class.
+    """
+    from omegaconf import OmegaConf, open_dict
+
+    words = [word.lstrip("+").partition("=") for word in typed]
+    chosen = {key: name for key, _, name in words if key in (group, "experiment")}
+    if len(chosen) < 2 or not (config_folder() / group / f"{chosen[group]}.yaml").is_file():
+        return
+    node = OmegaConf.create(option(group, chosen[group]))
+    for key in (key for key, sign, _ in words if sign and key.startswith(f"{group}.")):
+        OmegaConf.update(node, key.removeprefix(f"{group}."), OmegaConf.select(config, key), force_add=True)
+    with open_dict(config):
+        config[group] = node
+
+
 def config_folder() -> Path:
     """The folder of the shipped `conf/`: inside the wheel, or at the top of a checkout."""
     inside = Path(__file__).parents[1] / "conf"

@@ -22,6 +22,7 @@ from tippingpoint.promotion.policy_ground import FiledGround, PolicyValues, User
 from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import named
 from tippingpoint.promotion.settings import BindSettings
+from tippingpoint.promotion.soundness_checks import SHOWN
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
@@ -220,7 +221,7 @@ def _judged(
     """The entry with what was said of the policy; tags and description of the version say it too."""
     name, number = candidate.uri.removeprefix("models:/").rsplit("/", 1)
     look = moves(client, name, f"tags.test = '{entry.test}'").look(entry)
-    reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'"))
+    reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'", SHOWN))
     judgement, values = judge_policy(settings.gate, candidate, champion, on, look, reported, False, chosen)
     said = judgement.to_dict() | gains_of(values)
     _tell(client, candidate, champion, values, entry, said)

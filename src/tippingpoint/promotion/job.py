@@ -19,6 +19,7 @@ from tippingpoint.promotion.policy_ground import FiledGround, UsersGround
 from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import carried_out, described, named
 from tippingpoint.promotion.settings import PromoteSettings
+from tippingpoint.promotion.soundness_checks import SHOWN
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.promotion.webhook import tell
 from tippingpoint.promotion.which_version import number_there, wanted
@@ -28,7 +29,7 @@ from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.champion import ChampionStatus, champion_status, identity, settled_status
 from tippingpoint.tracking.entries import append, judged, try_rights
-from tippingpoint.tracking.journal import CHAMPION, NEWEST, Entry, Kind, moves, read
+from tippingpoint.tracking.journal import CHAMPION, EVERY, NEWEST, Entry, Kind, moves, read
 from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
@@ -172,9 +173,10 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         of = _read(client, settings, candidate, champion)
         _check_direction(settings, candidate)
         against = f"models:/{model}/{status.version}" if champion is not None and status.version else ""
-        reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'"))
         there = aliases(client, name)
         picked = number not in (there.get(CHALLENGER), there.get(CHAMPION))
+        most = EVERY if picked else SHOWN  # only then do they share the level: else their number is but shown
+        reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'", most))
         reasons_given = _reasons(settings, candidate) | identity(client, version_of(client, name, number))
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}

@@ -20,6 +20,8 @@ LEAST = 50
 """Test users of either outcome from which on the normal approximation of a ROC AUC is believed."""
 LEAST_IN_SLICE = 30
 """Users of either outcome a slice needs before its ROC AUC is compared."""
+NEEDED = "needed"
+"""Figure of a check that nothing but more users lets in: so many of either outcome."""
 FEW = "only {} test users have the rarer outcome; {} are needed"
 
 
@@ -34,7 +36,7 @@ def floor(outcome: np.ndarray, score: np.ndarray, least: float, level: float, gr
     auc = mean(auc_contributions(outcome, score), group=group)
     figures = {"roc_auc": auc.value}
     if (few := fewest(outcome)) < LEAST:
-        return Check("quality", "inconclusive", FEW.format(few, LEAST), figures)
+        return Check("quality", "inconclusive", FEW.format(few, LEAST), figures | {NEEDED: float(LEAST)})
     assert auc.se is not None
     low = high = auc.value
     if spread := auc.value * (1 - auc.value):
@@ -68,7 +70,7 @@ def better(
     theirs = mean(auc_contributions(outcome, champion)).value
     figures = {"difference": difference.value, "champion_roc_auc": theirs}
     if (few := fewest(outcome)) < LEAST:
-        return Check("better", "inconclusive", FEW.format(few, LEAST), figures)
+        return Check("better", "inconclusive", FEW.format(few, LEAST), figures | {NEEDED: float(LEAST)})
     assert difference.se is not None
     low, high = ends(difference.value, difference.se, level)
     chance = power(smallest + margin, difference.se, level)

@@ -12,6 +12,8 @@ from rich.text import Text
 
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import diagnosed
+from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
+from tippingpoint.promotion.quality_checks import NEEDED
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
@@ -19,6 +21,10 @@ from tippingpoint.reports.markdown import markdown
 SHOWN = 30
 """Entries of a journal that a description shows."""
 NOW = "now: ROC AUC when a later version was last held against it as champion, on that one's test users; – if never."
+WITHOUT_MODEL = (
+    "The decision box of its comparison says not to ship it (TP403): without a model more is earned. The gate asks only"
+    " whether it may replace the champion."
+)
 STYLES = {"passes": "green", "fails": "bold red", "inconclusive": "yellow"}
 
 
@@ -74,6 +80,8 @@ def promote_summary(
         said += " Dry run; the look is counted." if dry_run else ""
         after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
     found = diagnosed(judgement.findings)
+    if judgement.passed and any(of.code in OF_A_WORD and not of.accepted for of in judgement.findings):
+        after = f"{after}\n{WITHOUT_MODEL}".strip()
     kept = [Text(line) for line in (book, webhook) if line]
     before += [Text(f"Judged on {users_from}.")] if users_from else []
     return Group(*before, table, *found, Text(said, style="bold"), *kept, *where, *([Text(after)] if after else []))
@@ -93,6 +101,10 @@ def _way_out(judgement: Judgement, champion: str, tune: str) -> str:
     """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
     keep = "Next: keep the champion" if champion else f"Next: {tune} for one that is let in"
     stopping = {check.name: check for check in judgement.stopping}
+    if few := [name for name, check in stopping.items() if NEEDED in check.figures]:
+        least = int(stopping[few[0]].figures[NEEDED])
+        also = "keep the champion, and " if champion else ""
+        return f"Next: {also}bring more users: of either outcome {least} test users are needed, whatever is tuned."
     accepted: dict[str, str] = {}
     if stopping.pop("diagnostics", None):
         accepted = {finding.code: "why" for finding in judgement.findings if finding.takes_intervals}

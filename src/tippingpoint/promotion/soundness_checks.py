@@ -120,6 +120,10 @@ def fresh(days: float, most: float, column: str = "") -> Check:
     return Check("fresh", "passes" if days <= most else "fails", f"{said} (at most {most:g}){unknown}", {"days": days})
 
 
+SHOWN = 100
+"""Versions that are counted where their number is but shown: each takes the store a while."""
+
+
 def test_set_looks(look: int, versions: int, picked: bool, level: float, most: int) -> Check:
     """How often the test table has judged; after more than `most` looks it is overused.
 
@@ -128,14 +132,15 @@ def test_set_looks(look: int, versions: int, picked: bool, level: float, most: i
     look
         Judgements of this question on these users, this one included: each pair of version and champion once.
     versions
-        Registered versions whose own runs reported on them.
+        Registered versions whose own runs reported on them; `SHOWN` where these may be more and do not share the level.
     picked
         Whether this one was picked by hand, perhaps as the best of those reports; then they share its level.
     """
     figures = {"look": float(look), "versions": float(versions), "level": level}
+    more = " or more" if versions == SHOWN and not picked else ""
     said = (
         f"look {look} at this test table (at most {most}), one-sided level {level:.2g};"
-        f" {versions} version{'s'[: versions != 1]} reported on it"
+        f" {versions}{more} version{'s'[: versions != 1]} reported on it"
     )
     if picked and versions > 1:
         said += ", and share the level, as this one is not the challenger and may have been picked from them"

@@ -34,7 +34,7 @@ class DiffSettings(PolicySettings):
     policy: dict[str, Any] | None = None
     """What some data bring along; not read: `policies` are compared."""
 
-    policies: list[str]
+    policies: list[str] = []
     config_dir: str | None = None
 
     @field_validator("policies")
