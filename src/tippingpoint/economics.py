@@ -104,6 +104,19 @@ class Economics(StrictModel):
         """Whether each user has prices of their own: then `rewards` alone tells them, and takes users."""
         return False
 
+    @property
+    def in_words(self) -> str:
+        """What a user is worth, as a clause.
+
+        >>> Economics(price=9.99).in_words
+        '9.99 EUR a month for 6 months from who pays, 3 EUR from who does not'
+        """
+        said = [f"{worth:g} {self.currency} for each unit of {name}" for name, worth in self.measures.items()]
+        if self.rewards_outcome:
+            paid = f"{self.price:g} {self.currency} a month for {self.months:g} months from who pays"
+            said.insert(0, f"{paid}, {self.ad_revenue:g} {self.currency} from who does not")
+        return "; ".join(said)
+
     def specification(self) -> dict[str, Any]:
         """As a config node, ready for JSON; its class is named where it is not this one."""
         target = {"_target_": f"{type(self).__module__}.{type(self).__name__}"} if self.per_user else {}
@@ -210,6 +223,10 @@ class PerUser(Economics):
     @property
     def per_user(self) -> bool:
         return True
+
+    @property
+    def in_words(self) -> str:
+        return f"{self.currency} of each user's own columns"
 
     def check(self, actions: set[str]) -> None:
         for action in sorted(actions - set(self.costs)):

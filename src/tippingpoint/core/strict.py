@@ -87,7 +87,8 @@ class Component(StrictModel):
             raise InputError(
                 f"{where}._target_",
                 f"{self.target!r} is neither in tippingpoint nor an installed plugin",
-                f"Declare it as an entry point in one of: {', '.join(PLUGIN_GROUPS)}.",
+                "Name it in its package's pyproject.toml, under [project.entry-points.GROUP] with GROUP one of"
+                f" {', '.join(map(repr, PLUGIN_GROUPS))}, and pip install that package.",
             )
         module, _, name = self.target.rpartition(".")
         try:

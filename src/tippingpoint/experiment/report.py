@@ -43,6 +43,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
     lines += [f"Assumed, not measured: {question.assumption}."] if question.assumption else []
+    lines.append(f"Prices ({question.economics.name}): {question.economics.in_words}.")
     return [Text(line) for line in lines]
 
 
