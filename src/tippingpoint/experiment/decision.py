@@ -177,19 +177,20 @@ def decide(case: Case) -> Decision:
     return Decision(word, case.what, why, case.ranking, case.following.get(word, ""))
 
 
-def losers(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    """Return the segments whose action loses money, of the uplift per user of each that is acted on.
-
-    Their 95 % intervals are widened to hold for all of them together (Bonferroni).
-    """
+def together(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return those with an interval, of 95 % intervals each, widened so that they hold for all (Bonferroni)."""
     told = {name: of for name, of in found.items() if of.low is not None and of.high is not None}
     wider = norm.isf(0.025 / max(len(told), 1)) / norm.isf(0.025)
-    apart = {
+    return {
         name: Estimate(of.value, of.se, of.value - wider * (of.value - low), of.value + wider * (high - of.value))
         for name, of in told.items()
         if (low := of.low) is not None and (high := of.high) is not None
     }
-    return {name: of for name, of in apart.items() if of.high is not None and of.high < 0}
+
+
+def losers(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return the segments whose action loses money, of the uplift per user of each that is acted on."""
+    return {name: of for name, of in together(found).items() if of.high is not None and of.high < 0}
 
 
 def losing_in_words(found: Mapping[str, Estimate], actions: Mapping[str, str], unit: str) -> str:

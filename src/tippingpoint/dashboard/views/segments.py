@@ -44,6 +44,7 @@ def page() -> None:
         },
     )
     st.caption(about_expected_value())
+    promised()
     st.subheader("How they differ")
     compared = segments.engagement(table, policy.segments, own[:COMPARED])
     if compared.width > 1:
@@ -58,6 +59,19 @@ def page() -> None:
         )
         st.caption("Means of each segment against the average of all users shown; the line is the average.")
     _by_category(table, list(categories()))
+
+
+def promised() -> None:
+    """What each segment's action brought test users; nothing where that was not measured."""
+    about = subject()
+    found, losing = segments.promised(about.decider.deployment, about.policy.actions)
+    if not len(found):
+        return
+    st.subheader("What each segment's action promises")
+    if losing:
+        st.warning(plain(losing))
+    frame(found, hide_index=True)
+    st.caption("Over nothing being done, on the test users the model was judged on, whatever the filters say.")
 
 
 def _by_category(table: pl.DataFrame, there: list[str]) -> None:
