@@ -29,7 +29,7 @@ LONGEST = ("test_tune.py", "test_search_survives.py", "test_kills_and_races.py",
 """Files that begin first: a file stays with one worker, and the last one keeps the other waiting."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
-    *("loading the model", "answering", "filing", "reading decisions", "uplift is "),
+    *("loading the model", "answering", "filing", "reading decisions", "uplift is ", "decided: "),
 )
 """Lines on stderr that say how far a job is."""
 

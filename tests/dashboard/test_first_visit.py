@@ -124,7 +124,7 @@ def test_a_file_of_which_every_row_is_set_aside_breaks_no_page(open_page, upload
         assert "no row is left to decide" in app.warning[0].value
         assert app.dataframe[0].value["rows"].tolist() == [400]
     elif name in ("segments", "targets", "why", "k-means"):
-        assert "every row is set aside" in app.error[0].value
+        assert "every row is quarantined" in app.error[0].value
 
 
 def test_a_file_of_headings_alone_is_said_and_can_be_forgotten(open_page, upload):

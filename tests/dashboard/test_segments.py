@@ -5,6 +5,7 @@ import pytest
 
 from tippingpoint.dashboard import segments
 from tippingpoint.dashboard.intake import own_users
+from tippingpoint.decisions.deployment import SegmentCheck
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,22 @@ def test_columns_may_be_called_whatever_they_like(conversion, column):
     assert set(found[:, 0]) == {"a", "b"}
     by = segments.by_segment(named, conversion.policy.segments, conversion.policy.actions, ["score"])
     assert by["mean score (table)"].to_list() == [1.0] * 3
+
+
+def test_what_each_acting_segment_promises_is_named_with_what_to_drop(retention):
+    deployment, actions = retention.decider.deployment, retention.policy.actions
+    found, losing = segments.promised(deployment, actions)
+    assert found["segment"].to_list() == list(deployment.checks)
+    assert {"dormant", "risky_medium"} == set(found["segment"])
+    (uplift,) = [column for column in found.columns if column.startswith("uplift")]
+    assert deployment.evidence in uplift
+    for row in found.to_dicts():
+        check = deployment.checks[row["segment"]]
+        assert row[uplift].startswith(f"{check.measured:+.3f} [")
+        low = float(row[uplift].partition("[")[2].partition(",")[0])
+        assert low < check.low  # wider, as two hold together
+    worse = SegmentCheck(expected=1.0, measured=-2.0, low=-3.0, high=-1.0)
+    checks = {"risky_medium": worse, "dormant": deployment.checks["dormant"]}
+    _, losing = segments.promised(deployment.model_copy(update={"checks": checks}), actions)
+    assert losing.startswith("Drop risky_medium: there discount_10 brings -2.000 [-3.1")
+    assert "dormant" not in losing

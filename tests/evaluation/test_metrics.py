@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tests.conftest import ROUNDS
-from tippingpoint.evaluation import auc_contributions, calibration_line, evaluate, reliability
+from tippingpoint.evaluation import auc_contributions, calibration_line, evaluate, metrics, reliability
 from tippingpoint.offpolicy.statistics import mean
 
 
@@ -96,3 +96,18 @@ def test_reliability_counts_everybody_once_in_bins_of_equal_size() -> None:
     assert outcomes.sum() == outcome.sum()
     assert (np.diff(mean) > 0).all()
     assert mean @ users == pytest.approx(score.sum())
+
+
+def test_replicates_of_cells_have_the_error_of_replicates_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome, score = sample(20_000, 3)
+    score = score.round(3)  # ties
+    exact = evaluate(outcome, score, np.random.default_rng(0))
+    monkeypatch.setattr(metrics, "MANY", 10_000)
+    monkeypatch.setattr(metrics, "CELLS", 500)
+    in_cells = evaluate(outcome, score, np.random.default_rng(1))
+    for name in ("pr_auc", "lift_10"):
+        one, other = exact[name], in_cells[name]
+        assert other.value == one.value
+        assert other.se == pytest.approx(one.se, rel=0.15)  # 500 replicates each: about 4.5 % of noise in both
+        assert other.low == pytest.approx(one.low, abs=one.se)
+        assert other.high == pytest.approx(one.high, abs=one.se)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tippingpoint.experiment.decision import Case, decide
+from tippingpoint.experiment.decision import Case, decide, losers
 from tippingpoint.experiment.diagnostics import catalogue
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate, normal
@@ -71,3 +71,19 @@ def test_what_takes_no_model_and_brings_more_is_shipped_instead(verdict: str, wo
 def test_the_reason_names_no_larger_uplift_than_there_is() -> None:
     assert "+1.360 [1.164, 1.556] EUR per user (experiment)" in decide(CASE).why
     assert "12,345" in decide(replace(CASE, uplift=Estimate(12345.4))).why
+
+
+def test_a_segment_whose_action_loses_money_is_named_after_the_reason() -> None:
+    said = "Drop risky: there ad brings -1.2 EUR per user of that segment."
+    for uplift in (GAIN, EITHER, LOSS):
+        found = decide(replace(CASE, uplift=uplift, losing=said))
+        assert found.why.endswith(said)
+        assert found.word == decide(replace(CASE, uplift=uplift)).word
+    assert "Drop" not in decide(replace(CASE, uplift=UNTOLD, vetoed=["TP303"], losing=said)).why
+
+
+def test_segments_lose_where_all_their_intervals_together_say_so() -> None:
+    alone = {"risky": normal(-0.21, 0.1)}
+    assert list(losers(alone)) == ["risky"]
+    assert not losers(alone | {f"other {k}": GAIN for k in range(4)})  # one of five looks worse by chance more often
+    assert list(losers({"risky": LOSS, "dormant": EITHER, "few": Estimate(-9.0)})) == ["risky"]

@@ -64,5 +64,7 @@ def test_groups_too_small_for_intervals_are_still_shown():
         {"mine": dict.fromkeys(ACTIONS, scores["mine"]["mail"][:200])}, None, few, ACTIONS, True
     )
     assert groups["effect_low"].isna().all()
-    assert list(shown(groups, "visit").columns)[-1] == "visit per 1,000 (experiment) high"
+    table = shown(groups, "visit")
+    assert list(table.columns)[-1] == "uplift, visit per 1,000 (experiment)"
+    assert not table.iloc[:, -1].str.contains("[", regex=False).any()
     assert "average_low" in lines

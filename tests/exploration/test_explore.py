@@ -117,7 +117,7 @@ def test_the_answer_is_one_json_object(pages: dict[str, ExploreResult]) -> None:
 
 
 def test_the_north_star_stands_first(pages: dict[str, ExploreResult]) -> None:
-    assert "<h2>converted against weekly_watch_hours</h2>" in pages["world"].path.read_text()
+    assert ">converted against weekly_watch_hours</h2>" in pages["world"].path.read_text()
 
 
 def test_the_page_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

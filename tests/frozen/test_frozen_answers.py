@@ -34,7 +34,9 @@ RECEIVED = "decision: features see what was received before the cut-off"
 BY_SHARE = "the issue of effects: one figure of what acting on a share of users brings"
 GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
 TEAM = "the issue of a team: a gate is pinned, a second person approves, and speed is CPU time beside a reference"
+LABELS = "the issue of the decision first: people read a column's label, which describe proposes"
 ALLOWED: tuple[Allowed, ...] = (
+    Allowed(r"contract\.yaml\[\]", "a column without a label", None, LABELS),
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
     Allowed(r"tune.*\.views\..*", "winners of searches alone", None, NATIVE),
     Allowed(r"experiments\..*\[\]", "mlflow.sharedViewState.winners-…", None, NATIVE),

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from tippingpoint.reports.progress import Searching
+from tippingpoint.reports.progress import Searching, Steps
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -66,3 +66,14 @@ def test_where_there_is_no_terminal_it_says_so_at_its_start_at_tenths_that_are_3
     assert list(said) == [30, 60, 90, 120, 160, 220, 280, 340]
     assert said[60].startswith("60/200 trials, 2:20 left, the best of 60, and more than fits into a narrow window\n")
     assert console.file.getvalue().endswith("\n200/200 trials, the best of all\n")
+
+
+def test_a_decision_is_one_line_of_a_log_whatever_its_width() -> None:
+    console = Console(width=40, file=(said := StringIO()))
+    step = Steps(console)
+    step("comparing")
+    step.decided(["Do not ship: logistic under intent_bands.", "Without a model everyone ad brings [bold] more."])
+    assert said.getvalue().splitlines() == [
+        "comparing",
+        "decided: Do not ship: logistic under intent_bands. Without a model everyone ad brings [bold] more.",
+    ]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.surface import Sheet
@@ -102,13 +103,13 @@ def calibration(bins: pd.DataFrame) -> Figure:
     return {"data": data, "layout": drawn}
 
 
-def heat(shares: pd.DataFrame) -> Figure:
+def heat(shares: pd.DataFrame, contract: FeatureSchema) -> Figure:
     """Rank and share of each column in each family."""
     shown = shares.head(RANKED)
     ranks = shares.rank(ascending=False, method="first").astype(int).head(RANKED)
     cells = zip(ranks.to_numpy().tolist(), shown.to_numpy().tolist(), strict=True)
     text = [[f"{rank} · {share:.0%}" for rank, share in zip(*row, strict=True)] for row in cells]
-    names = [plain(_cut(str(name))) for name in shown.index]
+    names = [plain(_cut(contract.label(str(name)))) for name in shown.index]
     places = list(range(len(shown)))
     families = [_label(str(family)).replace(" ", "<br>") for family in shown]
     data = {

@@ -1,7 +1,6 @@
 """`tippingpoint compare`: families under one policy on one split; the winner is registered as challenger."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
-from tippingpoint.reports.progress import progress
+from tippingpoint.reports.progress import Steps, progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.runs import COLOUR, Run
@@ -132,22 +131,19 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
         name, tags = f"compare · seed {question.seed} · {question.origin}", run_tags(question, "compare")
         left = left_registering(client, experiment, settings, own, "compare")
         with tracked(client, experiment, name, tags | own, again=left) as parent:
-            candidates = []
-            runs = models_of(client, left) if left else {}
-            for family in question.families:
-                if family in runs:
-                    candidates.append(_in_memory(question, family, step))
-                    continue
-                called = run_name(question, family)
-                with tracked(client, experiment, called, tags | {COLOUR: colour(family)}, parent) as child:
-                    step(f"{family}: fitting, measuring, explaining")
-                    candidates.append(answer(question, family))
-                    step(f"{family}: filing")
-                    runs[family] = child.run_id, record(candidates[-1], question, settings, child, at_a_glance)
+            candidates = [_in_memory(question, family, step) for family in question.families]
             step("comparing")
             before = left or left_half_done(client, experiment, settings, own, "compare")
             kept = FiledRefits.of(client, parent, before)
             comparison = _beside(_compare(question, candidates), settings, kept, step)
+            step.decided(of_comparison(comparison, None).lines)
+            runs = models_of(client, left) if left else {}
+            for candidate in [of for of in candidates if of.family not in runs]:
+                family = candidate.family
+                called, child_tags = run_name(question, family), tags | {COLOUR: colour(family)}
+                with tracked(client, experiment, called, child_tags, parent) as child:
+                    step(f"{family}: filing")
+                    runs[family] = child.run_id, record(candidate, question, settings, child, at_a_glance)
             registered = None
             if settings.tracking.register_model:
                 parent.tags({REGISTERING: "true"})
@@ -180,7 +176,7 @@ def _contestants(settings: CompareSettings) -> int:
     return len(settings.model) * len(settings.learner)
 
 
-def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
+def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Steps) -> Comparison:
     """The comparison with what was asked for beside one split: all users in folds, and further splits."""
     question = comparison.question
     if settings.evaluate == "crossfit":
@@ -190,7 +186,7 @@ def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step:
     return comparison
 
 
-def _in_memory(question: ExperimentSpec, family: str, step: Callable[[str], None]) -> Candidate:
+def _in_memory(question: ExperimentSpec, family: str, step: Steps) -> Candidate:
     step(f"{family}: fitting, measuring, explaining")
     return answer(question, family)
 

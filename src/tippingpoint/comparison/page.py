@@ -66,6 +66,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "lines": [line.plain for line in about(question)],
         "rate": rate,
         "unit": unit,
+        "named": METRICS,
         "decision": of_comparison(comparison, filed),
         "verdict": verdict_in_words(comparison),
         "beyond": beyond_the_log(comparison.values, len(comparison.candidates)),
@@ -80,8 +81,8 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "roc": put(roc({c.family: c.evaluation.curves.roc for c in comparison.candidates})),
         "calibration": put(calibration(calibration_bins(outcome, scores))),
         "shares": shares,
-        "shap": put(heat(shares)),
-        "agreed": agreement(shares),
+        "shap": put(heat(shares, users.contract)),
+        "agreed": agreement(shares.rename(index=users.contract.label)),
         "surface": [{"name": name, **put(drawn)} for name, drawn in surface(choices, comparison, unit).items()],
         "treated": {"verdict": by_share.verdict, **put(figure(by_share))},
         "along": _along(comparison),
@@ -91,6 +92,10 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "registered": filed.registered,
     }
     return render("compare.html.j2", figures, **context)
+
+
+METRICS = {"roc_auc": "ROC AUC", "pr_auc": "PR AUC", "log_loss": "log loss", "brier": "Brier score", "value": "value"}
+"""What people read of the metrics that winners are chosen by."""
 
 
 def _pairs(comparison: Comparison, unit: str) -> list[tuple[str, list[Any], Figure]]:
@@ -123,7 +128,7 @@ def readable(comparison: Comparison) -> dict[str, pd.DataFrame]:
         "pr_auc": ("PR AUC", 3),
         "log_loss": ("log loss", 4),
         "calibration_slope": ("calibration slope", 2),
-        "validation": (f"{question.select_by} on validation", 3),
+        "validation": (f"{METRICS[question.select_by]} on validation", 3),
     }
     board = [
         {"model": row["model"]}

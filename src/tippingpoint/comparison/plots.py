@@ -65,4 +65,6 @@ class ComparisonPlots:
     def importance(self) -> Plot:
         """Share of all mean |SHAP| that each column has in each model."""
         shares = importance(self.comparison)
-        return Plot(shares.rename_axis("column").reset_index(), figures.heat(shares))
+        return Plot(
+            shares.rename_axis("column").reset_index(), figures.heat(shares, self.comparison.question.users.contract)
+        )

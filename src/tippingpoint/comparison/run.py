@@ -94,6 +94,7 @@ def run(settings: Settings) -> RunResult:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)
             candidate = answer(question, family)
+            step.decided(of_candidate(question, candidate, None).lines)
             step(f"{family}: filing")
             if left:
                 _, model_id = models_of(client, left)[family]

@@ -6,6 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from tippingpoint.decisions import Deployment
+from tippingpoint.experiment.decision import losers, losing_in_words, signed, together
+from tippingpoint.offpolicy.statistics import Estimate
+
 SCORE, VALUE, GAIN = "propensity_score", "expected_value", "expected_gain"
 FIRST = re.compile(r"(?i)country|region|market|plan|subscription|device|tier|channel")
 """Categories people filter by first."""
@@ -140,3 +144,32 @@ def histogram(table: pl.DataFrame, segments: Sequence[str]) -> tuple[np.ndarray,
     for segment in segments:
         counts[segment] = np.histogram(narrow.filter(pl.col("segment") == segment)[SCORE].to_numpy(), edges)[0]
     return edges, counts
+
+
+def promised(deployment: Deployment, actions: Mapping[str, str]) -> tuple[pl.DataFrame, str]:
+    """What the action of each segment brought test users of it over none, and which segments to drop, in words.
+
+    Parameters
+    ----------
+    actions
+        By segment, as the policy has them.
+
+    Returns
+    -------
+    polars.DataFrame, str
+        A row a segment that acts; intervals hold for all of them together. No row where nothing was measured.
+    """
+    unit = f"{deployment.economics.currency} per user of theirs"
+    checks = {name: of for name, of in deployment.checks.items() if name in actions}
+    found = {name: Estimate(of.measured, None, of.low, of.high) for name, of in checks.items()}
+    apart = together(found)
+    rows = [
+        {
+            "segment": name,
+            "action": actions[name],
+            f"uplift on test, {unit} ({deployment.evidence})": signed(apart.get(name, of)),
+            "expected of the model": f"{checks[name].expected:+.3f}",
+        }
+        for name, of in found.items()
+    ]
+    return pl.DataFrame(rows), losing_in_words(losers(found), actions, f"{deployment.economics.currency} per user")

@@ -177,6 +177,7 @@ class Roles(Source):
                 | (days.remarks if days else {}),
                 odd=odd,
                 together=self._together(table.drop(list(hidden)), columns, action),
+                labels=self.terms.labels if self.terms else {},
             ),
             actions=actions,
             action=action,

@@ -28,11 +28,11 @@ HEADER = """\
 # What the table must hold, column by column; rows that break it are set aside, with the reason. Written from what
 # was seen: widen min, max and values to what may come, and say what each column means.
 #   type: number, whole, category, text or time     typical: the median, by which a shifted unit is told
-#   future: whether a time may lie in the future
+#   future: whether a time may lie in the future     label: what figures, tables and reasons call it
 #   decimal, thousands, unit: how numbers are written, as 1.568,43 €     also_missing: words that stand for missing ones
 """
 WRITING = ("decimal", "thousands", "unit", "also_missing")
-QUIET = (*WRITING, "future")
+QUIET = (*WRITING, "future", "label")
 """Keys that are left out where they say nothing, so that a file without them keeps its digest."""
 
 
@@ -60,7 +60,17 @@ class ColumnSpec(StrictModel):
     """How numbers are written where they are text: 1.568,43 € has `decimal: ','` and `unit: €`. Without, as 1568.43."""
     also_missing: list[str] = Field(default_factory=list)
     """Words that stand for a missing number; inf: infinite numbers."""
+    label: str = ""
+    """What people call it, on one line; without, its name."""
     meaning: str = ""
+
+    def named(self, name: str) -> str:
+        """Return what people read of a column of this name: its label with the unit that its numbers have.
+
+        >>> ColumnSpec(type="number", label="Monthly spend", unit="€").named("spend_30d")
+        'Monthly spend, €'
+        """
+        return ", ".join(filter(None, (self.label, self.unit))) if self.label else name
 
     @property
     def numeric(self) -> bool:
@@ -152,8 +162,18 @@ class TableSchema(StrictModel):
             columns=tuple(Column(name, KINDS[terms.type]) for name, terms in rest.items() if terms.type in KINDS),
             outcome=outcome,
             user_id=self.id,
+            labels=self.labels,
             dropped={n: f"{NOUN[t.type]}: {t.meaning}" for n, t in rest.items() if t.type not in KINDS},
         )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people read of the columns that have a label, by name."""
+        return {name: spec.named(name) for name, spec in self.columns.items() if spec.label}
+
+    def label(self, name: str) -> str:
+        """Return what people read of a column: its label, else its name."""
+        return self.labels.get(name, name)
 
     def with_actions(self, actions: Sequence[str]) -> Self:
         """The same, but that these are the actions there are."""
@@ -199,6 +219,20 @@ def read_contract(path: Path) -> TableSchema:
     except InputError as error:
         line = line_of(path, error.where.removeprefix(f"{where}.").split("."))
         raise InputError(error.where, f"{error.what} (line {line})", error.remedy) if line else error from None
+
+
+def proposed_label(name: str) -> str:
+    """Return a column's name as people would write it; empty where that is the name.
+
+    >>> [proposed_label(name) for name in ("monthly_watch_hours", "sessions_7d", "isTrial", "f0", "Plan")]
+    ['Monthly watch hours', 'Sessions in 7 days', 'Is trial', '', '']
+    """
+    parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("-", "_").replace(".", "_").split("_")
+    words = [word.lower() if word[:1].isupper() and word[1:].islower() else word for word in parts if word]
+    if len(words) > 1 and (window := re.fullmatch(r"(\d+)([dhwm])", words[-1])):
+        number, unit = window.groups()
+        words[-1:] = ["in", number, {"d": "day", "h": "hour", "w": "week", "m": "month"}[unit] + "s" * (number != "1")]
+    return f"{words[0][:1].upper()}{words[0][1:]} {' '.join(words[1:])}" if len(words) > 1 else ""
 
 
 def shipped(name: str) -> Path:

@@ -12,7 +12,7 @@ import polars as pl
 from scipy.stats import rankdata
 
 from tippingpoint.data.column_rules import INFINITE, MISSING, is_whole
-from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
+from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema, proposed_label
 from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX
 from tippingpoint.data.inference import A_CHANCE, NO_VALUE, Feature, feature, remarks
@@ -219,6 +219,8 @@ def infer(
         if found.kind is None and found.why not in STAYS and not plays and terms.type in KINDS:
             terms = ColumnSpec(type="text", missing=values.null_count() > 0, meaning=found.why)
         columns[values.name] = terms
+        if terms.type in KINDS and not plays:
+            columns[values.name] = terms.model_copy(update={"label": proposed_label(values.name)})
     columns = columns or {values.name: infer_terms(values, marks) for values in table}
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":

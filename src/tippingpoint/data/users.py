@@ -62,6 +62,8 @@ class FeatureSchema:
         Of users made of events: what made their features, ready for JSON.
     together
         Columns whose users were assigned together, and the number of their values; where no group is named.
+    labels
+        What people read instead of a column's name, where the contract has a label.
     """
 
     columns: tuple[Column, ...]
@@ -75,6 +77,11 @@ class FeatureSchema:
     odd: dict[str, dict[str, int]] = field(default_factory=dict)
     made_by: dict[str, Any] = field(default_factory=dict)
     together: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def label(self, name: str) -> str:
+        """Return what people read of a column: its label, else its name."""
+        return self.labels.get(name, name)
 
     @property
     def reading(self) -> str:

@@ -1,6 +1,7 @@
 """Why each user's score is what it is: the columns that moved it most, in words."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +32,8 @@ class Reasons:
         are explained from.
     actions
         The K actions whose effects it predicts, none first; empty where it predicts none.
+    labels
+        What people read instead of a column's name, where its contract has a label.
     """
 
     family: Family
@@ -38,12 +41,14 @@ class Reasons:
     columns: dict[str, str]
     reference: Reference
     actions: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, family: Family, decider: Decider) -> Self:
         """Return what explains the scores of a decider, whose model is of a family."""
         reference = decider.deployment.reference
-        return cls(family, decider.classifier, decider.columns, reference, decider.of_effects)
+        labels = decider.deployment.terms.labels
+        return cls(family, decider.classifier, decider.columns, reference, decider.of_effects, labels)
 
     def values(self, features: pd.DataFrame) -> tuple[np.ndarray, str]:
         """(n, d) exact SHAP values of n users, and what they are in: log-odds or probability, before calibration.
@@ -68,7 +73,7 @@ class Reasons:
         return folded, "log-odds before calibration"
 
     def words(self, features: pd.DataFrame) -> list[np.ndarray]:
-        """Three columns of (n,) texts: column, value and direction of the largest values, the largest first.
+        """Three columns of (n,) texts: label, value and direction of the largest values, the largest first.
 
         A value of 0 gives no reason (None).
         """
@@ -77,7 +82,8 @@ class Reasons:
         texts = [np.full(len(values), None, dtype=object) for _ in range(REASONS)]
         for j, name in enumerate(self.columns):
             codes, distinct = pd.factorize(features[name], use_na_sentinel=False)
-            written = np.array([f"{name} {shown(value)}" for value in distinct], dtype=object)
+            called = self.labels.get(name, name)
+            written = np.array([f"{called} {shown(value)}" for value in distinct], dtype=object)
             for k in range(largest.shape[1]):
                 rows = np.flatnonzero((largest[:, k] == j) & (values[:, j] != 0))
                 ways = np.where(values[rows, j] > 0, " raises it", " lowers it").astype(object)

@@ -17,6 +17,8 @@ REPLICATES = 500
 LEAST_OUTCOMES = 100
 """Users of the rarer outcome below which a PR AUC has no interval: in drawn worlds, where 95 % is meant, one on 16 of
 them covers 86 %, on 30 and 50 about 89 %, and on 100 about 94 %."""
+MANY, CELLS = 100_000, 10_000
+"""Users from which on replicates are drawn of so many cells of equal size."""
 TOP = 0.10
 LOWER_IS_BETTER = ("log_loss", "brier")
 
@@ -171,10 +173,13 @@ class _Ranking:
     def estimates(self, rng: np.random.Generator, group: np.ndarray | None) -> dict[str, Estimate]:
         n = len(self.group)
         values, size = self.metrics(np.ones(n)), n if group is None else int(group.max()) + 1
-        draws = []
-        for _ in range(REPLICATES):
-            drawn = np.bincount(rng.integers(size, size=size), minlength=size)
-            draws.append(self.metrics(drawn if group is None else drawn[group]))
+        if group is None and n > MANY:
+            draws = self._draws_of_cells(rng, values)
+        else:
+            draws = []
+            for _ in range(REPLICATES):
+                drawn = np.bincount(rng.integers(size, size=size), minlength=size)
+                draws.append(self.metrics(drawn if group is None else drawn[group]))
         tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
         low, high = np.nanquantile(draws, tails, axis=0)
         se = np.nanstd(draws, axis=0, ddof=1)
@@ -183,3 +188,18 @@ class _Ranking:
         if np.bincount(self.positive, minlength=2).min() < LEAST_OUTCOMES:
             found["pr_auc"] = Estimate(values[0])
         return found
+
+    def _draws_of_cells(self, rng: np.random.Generator, values: tuple[float, float]) -> list[tuple[float, float]]:
+        """Replicates of users of whom neighbours by score share a cell, about the exact values.
+
+        How often each cell of a replicate is drawn, with either outcome, is multinomial: the same draws, in a time that
+        does not grow with the users. What is lost is the order within a cell of one in 10,000 users.
+        """
+        users = np.bincount(self.group)
+        cell = np.minimum((np.cumsum(users) - users) * CELLS // len(self.group), CELLS - 1)[self.group]
+        few = _Ranking(np.repeat([1, 0], CELLS), -np.tile(np.arange(CELLS), 2))
+        counts = np.bincount(np.where(self.positive, cell, CELLS + cell), minlength=2 * CELLS)
+        drawn = rng.multinomial(len(self.group), counts / counts.sum(), REPLICATES)
+        shift = np.subtract(values, few.metrics(counts))
+        found = [np.add(few.metrics(weight), shift) for weight in drawn]
+        return [(float(area), float(lift)) for area, lift in found]

@@ -65,11 +65,11 @@ def _distinct(users: Users, members: np.ndarray) -> str:
         return ""
     found: dict[str, float] = {}
     for column in users.contract.columns:
-        values = users.features[column.name]
+        values, called = users.features[column.name], users.contract.label(column.name)
         if column.kind == "number":
-            of = {column.name: values.to_numpy(np.float64)}
+            of = {called: values.to_numpy(np.float64)}
         else:
-            of = {f"{column.name}={v}": (values == v).to_numpy(np.float64) for v in values.value_counts().index[:5]}
+            of = {f"{called}={v}": (values == v).to_numpy(np.float64) for v in values.value_counts().index[:5]}
         for name, x in of.items():
             deviation = float(np.nanstd(x))
             inside = x[members & np.isfinite(x)]

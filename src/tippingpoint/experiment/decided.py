@@ -1,15 +1,17 @@
 """The decision on a model under its policy, from what its job measured."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
-from tippingpoint.experiment.decision import Case, Decision, Word, decide
+from tippingpoint.experiment.decision import Case, Decision, Word, decide, losers, losing_in_words, signed
 from tippingpoint.experiment.simulation_result import NONE
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.estimates import interval
 
@@ -50,8 +52,32 @@ def decided(
             ranking=ranking,
             following=following(evidence.vetoed, filed),
             guardrails=candidate.guardrails,
+            losing=_losing(question, candidate),
         )
     )
+
+
+def _losing(question: ExperimentSpec, candidate: Candidate) -> str:
+    """Which segments' actions lose money on test, and what the policy brings without them; empty where none does."""
+    value, policy, test = candidate.value, candidate.policy, question.parts.test
+    if value.uplift.low is None:
+        return ""
+    code = policy.assign(candidate.score if candidate.predicted is None else candidate.predicted, test.features)
+    acted = {
+        segment: code == s
+        for s, segment in enumerate(policy.segments)
+        if policy.actions[segment] != "none" and (code == s).sum() >= LEAST_CHANGED
+    }
+    dropped = losers({segment: value.among(members) for segment, members in acted.items()})
+    if not dropped:
+        return ""
+    members = np.any([acted[segment] for segment in dropped], axis=0)
+    contribution = np.where(members, 0, value.contribution)
+    left = replace(value, contribution=contribution, weight=np.where(members[:, None], 0, value.weight))
+    brings = signed(left.among(np.ones(len(test), dtype=bool)))
+    unit = f"{question.economics.currency} per user"
+    without = f"Without {' and '.join(dropped)} the policy brings {brings} {unit}, on the same users."
+    return f"{losing_in_words(dropped, policy.actions, unit)} {without}"
 
 
 def ranks(candidate: Candidate, pairs: Sequence[Contrast]) -> str:

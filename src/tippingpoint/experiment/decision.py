@@ -7,6 +7,7 @@ from typing import Any, Literal
 from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
+from scipy.stats import norm
 
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
@@ -82,6 +83,8 @@ class Case:
         What to type next, by word.
     guardrails
         Further measures that must not get worse by more than a margin.
+    losing
+        Which segments' actions lose money, in sentences; empty where none is told to.
     withheld
         Why nothing may be concluded whatever the interval says: it was not the planned look.
     over, loses
@@ -99,6 +102,7 @@ class Case:
     ranking: str = ""
     following: Mapping[Word, str] = field(default_factory=dict)
     guardrails: Sequence[Guardrail] = ()
+    losing: str = ""
     withheld: str = ""
     over: str = "everyone getting none"
     loses: str = "it loses money"
@@ -169,7 +173,36 @@ def decide(case: Case) -> Decision:
     else:
         kept = "".join(f"; {of}" for of in case.guardrails)
         word, why = "Ship", brings + _nothing_better(case) + kept
-    return Decision(word, case.what, f"{why[0].upper()}{why[1:]}.", case.ranking, case.following.get(word, ""))
+    why = " ".join(filter(None, (f"{why[0].upper()}{why[1:]}.", "" if case.vetoed else case.losing)))
+    return Decision(word, case.what, why, case.ranking, case.following.get(word, ""))
+
+
+def together(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return those with an interval, of 95 % intervals each, widened so that they hold for all (Bonferroni)."""
+    told = {name: of for name, of in found.items() if of.low is not None and of.high is not None}
+    wider = norm.isf(0.025 / max(len(told), 1)) / norm.isf(0.025)
+    return {
+        name: Estimate(of.value, of.se, of.value - wider * (of.value - low), of.value + wider * (high - of.value))
+        for name, of in told.items()
+        if (low := of.low) is not None and (high := of.high) is not None
+    }
+
+
+def losers(found: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return the segments whose action loses money, of the uplift per user of each that is acted on."""
+    return {name: of for name, of in together(found).items() if of.high is not None and of.high < 0}
+
+
+def losing_in_words(found: Mapping[str, Estimate], actions: Mapping[str, str], unit: str) -> str:
+    """Return which segments to drop, and what their actions bring: negative uplifts by segment, as `losers` has them.
+
+    >>> losing_in_words({"risky": Estimate(-0.3, None, -0.5, -0.1)}, {"risky": "discount_10"}, "EUR per user")
+    'Drop risky: there discount_10 brings -0.300 [-0.500, -0.100] EUR per user of that segment.'
+    """
+    said = (
+        f"Drop {name}: there {actions[name]} brings {signed(of)} {unit} of that segment." for name, of in found.items()
+    )
+    return " ".join(said)
 
 
 def signed(estimate: Estimate) -> str:

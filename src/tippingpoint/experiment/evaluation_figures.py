@@ -39,7 +39,8 @@ def write_evaluation(folder: Path, candidate: Candidate, question: ExperimentSpe
     if question.report == "full":
         lift(pictures / "lift.png", found.deciles, found.curves.gains, family)
         if found.slices["roc_auc"].notna().any():
-            slices(pictures / "slices.png", found.slices, candidate.metrics, family)
+            called = found.slices.assign(column=found.slices["column"].map(test.contract.label))
+            slices(pictures / "slices.png", called, candidate.metrics, family)
         if found.learning is not None and len(found.learning) > 1:
             learning(pictures / "learning_curve.png", found.learning, family)
     tables.mkdir(parents=True, exist_ok=True)

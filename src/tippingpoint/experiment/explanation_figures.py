@@ -1,5 +1,6 @@
 """A run's explanations as PNG and tables."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Literal
@@ -84,7 +85,7 @@ def write_explanations(
     background = background_of(train.features, seed)
     dependence(figures / "dependence.png", explanation, top[:CLOSER], family)
     if shapes := effects(model, explanation.features, top[:CLOSER], background):
-        partial_dependence(figures / "partial_dependence.png", shapes, family)
+        partial_dependence(figures / "partial_dependence.png", shapes, family, explanation.labels)
     typical, theirs = typical_users(model, train.contract, test, background, policy.segments, policy.assign)
     typical_table(typical).to_csv(tables / "typical_users.csv", index=False)
     waterfalls(figures / "typical_users.png", theirs, typical, family)
@@ -103,7 +104,7 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
     importance = explanation.importance().head(TOP).iloc[::-1]
     height = 1.35 + 0.36 * len(importance)
     figure = blank(9.5, height)
-    margin, gap = _margin(importance["feature"]) / 9.5, 0.55 / height
+    margin, gap = _margin(map(explanation.label, importance["feature"])) / 9.5, 0.55 / height
     swarm = figure.add_axes((margin, gap, 0.62 - margin, 1 - 1.25 / height))
     bars = figure.add_axes((0.65, gap, 0.33, 1 - 1.25 / height), sharey=swarm)
     for row, name in enumerate(importance["feature"]):
@@ -113,7 +114,7 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
         shade = {"c": ranks(column), "cmap": "viridis"} if column.dtype.kind == "f" else {"color": GREY}
         swarm.scatter(values, row + _spread(values), s=7, linewidths=0, alpha=0.8, **shade)
     swarm.axvline(0, color=GREY, linewidth=0.8)
-    swarm.set_yticks(range(len(importance)), [label(name) for name in importance["feature"]])
+    swarm.set_yticks(range(len(importance)), [label(explanation.label(name)) for name in importance["feature"]])
     swarm.set_ylim(-0.6, len(importance) - 0.4)
     swarm.set_xlabel(f"SHAP value ({explanation.space})")
     swarm.set_title("each user (yellow: high, dark: low; grey: category)", fontsize=9)
@@ -138,13 +139,15 @@ def dependence(path: Path, explanation: Explanation, columns: list[str], family:
         shade = {"color": colour(family)} if other is None else {"c": ranks(explanation.features[other])}
         axes.scatter(x, values, s=11, linewidths=0, alpha=0.8, cmap=None if other is None else "viridis", **shade)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        title = label(name) if other is None else f"{label(name)}\n(shade: {label(other)}, yellow: high)"
+        title = label(explanation.label(name))
+        if other is not None:
+            title += f"\n(shade: {label(explanation.label(other))}, yellow: high)"
         axes.set_title(title, fontsize=9)
         axes.set_ylabel(f"SHAP ({explanation.space.split(' ')[0]})", fontsize=9)
     save(figure, path)
 
 
-def partial_dependence(path: Path, shapes: list[Effect], family: str) -> None:
+def partial_dependence(path: Path, shapes: list[Effect], family: str, labels: Mapping[str, str]) -> None:
     """Calibrated score as one column is changed alone: the mean, and behind it each user."""
     figure, panels = _panels(
         len(shapes),
@@ -153,8 +156,7 @@ def partial_dependence(path: Path, shapes: list[Effect], family: str) -> None:
     for axes, shape in zip(panels, shapes, strict=True):
         if shape.points.dtype == object:
             x = np.arange(len(shape.points))
-            labels = [label(str(point), 14) for point in shape.points]
-            _named_ticks(axes, labels)
+            _named_ticks(axes, [label(str(point), 14) for point in shape.points])
             across = x + np.linspace(-0.2, 0.2, len(shape.lines))[:, None]
             axes.scatter(across, shape.lines, s=5, color=GREY, alpha=0.35, linewidths=0)
             axes.plot(x, shape.mean, "o", color=colour(family), markersize=7)
@@ -162,14 +164,14 @@ def partial_dependence(path: Path, shapes: list[Effect], family: str) -> None:
             _long_tail(axes, shape.points)
             axes.plot(shape.points, shape.lines.T, color=GREY, linewidth=0.6, alpha=0.3)
             axes.plot(shape.points, shape.mean, color=colour(family), linewidth=2.2, marker="o", markersize=3.5)
-        axes.set_title(label(shape.column), fontsize=9)
+        axes.set_title(label(labels.get(shape.column, shape.column)), fontsize=9)
         axes.set_ylabel("calibrated score", fontsize=9)
     save(figure, path)
 
 
 def waterfalls(path: Path, explanation: Explanation, users: list[Typical], family: str) -> None:
     """From the average user's output to that of each typical user, column by column; why, and what would move them."""
-    names = list(explanation.features.columns)
+    names = [explanation.label(name) for name in explanation.features.columns]
     steps = min(STEPS, len(names))
     each, head = 1.12 + 0.27 * (steps + 1), 0.5
     height = head + each * len(users)

@@ -140,10 +140,11 @@ def shown(groups: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """Groups of one rule as people read them: per 1,000 users, with the evidence in the head."""
     if not len(groups):
         return groups
-    head = f"{outcome} per 1,000 ({groups['evidence'].iloc[0]})"
-    each = groups[["action", "group", "users", "score_from", "score_to"]].copy()
-    for name, end in (("", ""), (" low", "_low"), (" high", "_high")):
-        each[f"{head}{name}"] = 1000 * groups[f"effect{end}"]
+    each = groups[["action", "group", "users"]].copy()
+    each["score"] = [f"{row.score_from:.3f} to {row.score_to:.3f}" for row in groups.itertuples()]
+    head = f"uplift, {outcome} per 1,000 ({groups['evidence'].iloc[0]})"
+    ends = groups[["effect", "effect_low", "effect_high"]].itertuples(index=False)
+    each[head] = [interval(Estimate(v, None, *(None if e != e else e for e in of)).scaled(1000), 1) for v, *of in ends]
     return each
 
 

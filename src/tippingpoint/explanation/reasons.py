@@ -1,6 +1,6 @@
 """Why a user is in a segment, and the least that would take them to the next, as the model sees it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ class Move:
 
     Parameters
     ----------
+    label
+        What people read of the column.
     size
         Share of the background a number passes on the way; for a category, and from a missing number, the share that
         is not there: what is rare is far.
@@ -33,13 +35,14 @@ class Move:
     """
 
     column: str
+    label: str
     before: Any
     after: Any
     size: float
     score: float
 
     def __str__(self) -> str:
-        return f"{self.column} {shown(self.before)} → {shown(self.after)} (score {self.score:.2f})"
+        return f"{self.label} {shown(self.before)} → {shown(self.after)} (score {self.score:.2f})"
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def what_moves(
     background: pd.DataFrame,
     segment: Callable[[np.ndarray, pd.DataFrame], np.ndarray],
     toward: int,
+    labels: Mapping[str, str] | None = None,
 ) -> Move | None:
     """Find the smallest change of a single column, of those tried, that takes one user to another segment; or None.
 
@@ -95,6 +99,8 @@ def what_moves(
         (what the model gives, features) to (n,) codes, as a policy's `assign`.
     toward
         Code of the segment to get to.
+    labels
+        What people read instead of a column's name.
     """
     moves: list[tuple[str, Any, float]] = []
     for name in user.columns:
@@ -119,7 +125,7 @@ def what_moves(
         return None
     row = int(min(there, key=lambda k: moves[k][2]))
     name, value, size = moves[row]
-    return Move(name, user[name].iloc[0], value, size, float(probability(found)[row]))
+    return Move(name, (labels or {}).get(name, name), user[name].iloc[0], value, size, float(probability(found)[row]))
 
 
 def typical_users(
@@ -154,9 +160,9 @@ def typical_users(
         # Segments that have users only: where all are in one there is nowhere to go.
         other = ranked[at + 1] if at + 1 < len(ranked) else ranked[at - 1] if at else None
         user, values = explanation.features.iloc[[row]], explanation.values[row]
-        move = None if other is None else what_moves(model, user, background, segment, other)
+        move = None if other is None else what_moves(model, user, background, segment, other, contract.labels)
         largest = np.abs(values).argsort(kind="stable")[::-1][:REASONS]
-        reasons = tuple((str(features.columns[j]), user.iloc[0, j], float(values[j])) for j in largest)
+        reasons = tuple((contract.label(str(features.columns[j])), user.iloc[0, j], float(values[j])) for j in largest)
         toward = "" if other is None else segments[other]
         typical.append(Typical(segments[ranked[at]], row, float(score[rows[row]]), toward, move, reasons))
     return typical, explanation

@@ -1,6 +1,7 @@
 """Why a score is what it is: one shape for all families, in the user's own columns."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ class Explanation:
         (n, d) the users' own columns.
     space
         What the output is: `probability` or `log-odds`, before calibration.
+    labels
+        What people read instead of a column's name, where there is anything.
     """
 
     values: np.ndarray
@@ -44,6 +47,11 @@ class Explanation:
     output: np.ndarray
     features: pd.DataFrame
     space: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, name: str) -> str:
+        """Return what people read of a column: its label, else its name."""
+        return self.labels.get(name, name)
 
     def importance(self) -> pd.DataFrame:
         """Columns `feature`, `mean_abs_shap`, largest first."""
@@ -93,7 +101,8 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
         background = background[features.columns]
         action = int(effects(output(model.classifier, background)).std(axis=0).argmax()) or 1
         values, base, explained = effect_values(model.classifier, features, background, action)
-        return Explanation(values, base, explained, features, f"what {model.actions[action]} adds to the chance")
+        space = f"what {model.actions[action]} adds to the chance"
+        return Explanation(values, base, explained, features, space, contract.labels)
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     prepared = transformer.transform(features)
     if model.family.explained_as == "line":
@@ -108,7 +117,7 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
     source = raw_columns(transformer, contract)
     folded = np.zeros((len(features), len(contract.columns)))
     np.add.at(folded.T, source, values.T)
-    return Explanation(folded, base, explained, features, f"{space} before calibration")
+    return Explanation(folded, base, explained, features, f"{space} before calibration", contract.labels)
 
 
 def _trees(estimator: Any, prepared: Any) -> tuple[np.ndarray, float, np.ndarray, str]:

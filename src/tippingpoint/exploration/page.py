@@ -110,7 +110,7 @@ def _lost(explored: Exploration, put: Put) -> dict[str, Any] | None:
     found = sorted((a for a in explored.found if a.missing), key=lambda a: -a.missing)
     if not found:
         return None
-    figure = missing(found[:NUMBERS], len(explored.users))
+    figure = missing(found[:NUMBERS], explored.users)
     return {"figure": put(figure), "height": figure["layout"]["height"], "more": len(found[NUMBERS:])}
 
 

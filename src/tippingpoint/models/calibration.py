@@ -1,12 +1,15 @@
 """Fitting a family, and a sigmoid on its scores where validation shows that it helps."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.model_output import probability
@@ -73,20 +76,51 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     pipeline.set_params(**family.when_fitted)
     if not family.calibrate or np.bincount(validation.outcome, minlength=2).min() < LEAST_OF_AN_OUTCOME:
         return Model(family, pipeline, pipeline, "none")
-    y = validation.outcome
-    plain = log_losses(y, pipeline.predict_proba(validation.features)[:, 1])
-    sigmoid = np.empty(len(y))
+    y, chances = validation.outcome, pipeline.predict_proba(validation.features)
+    plain, sigmoid = log_losses(y, chances[:, 1]), np.empty(len(y))
+    given = _Given.by(pipeline, validation.features, chances)
     for fold_train, fold_test in pairs(folds(y, FOLDS, seed, validation.codes)):
-        fitted = sigmoid_on(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
-        scores = fitted.predict_proba(validation.features.iloc[fold_test])[:, 1]
-        sigmoid[fold_test] = log_losses(y[fold_test], scores)
+        fitted = sigmoid_on(given).fit(given.rows[fold_train], y[fold_train])
+        sigmoid[fold_test] = log_losses(y[fold_test], fitted.predict_proba(given.rows[fold_test])[:, 1])
     if sigmoid.mean() >= plain.mean():
         return Model(family, pipeline, pipeline, "none")
-    classifier = sigmoid_on(pipeline).fit(validation.features, y)
-    if classifier.calibrated_classifiers_[0].calibrators[0].a_ >= 0:  # P = 1 / (1 + exp(a·f + b))
+    classifier = sigmoid_on(given).fit(given.rows, y)
+    (inner,) = classifier.calibrated_classifiers_
+    if inner.calibrators[0].a_ >= 0:  # P = 1 / (1 + exp(a·f + b))
         return Model(family, pipeline, pipeline, "none")
+    inner.estimator = FrozenEstimator(pipeline)
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(pipeline, name):
+            setattr(classifier, name, getattr(pipeline, name))
     # What scores is classifier.calibrated_classifiers_; the template it was made from would be saved a second time.
     return Model(family, classifier.set_params(estimator=None), pipeline, "sigmoid")
+
+
+class _Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Stands for a fitted pipeline whose output of users is known, so that it need not be computed again."""
+
+    rows: np.ndarray
+    """(n, 1) log-odds, or (n, 2) probabilities where the pipeline has no other output."""
+
+    @classmethod
+    def by(cls, pipeline: Pipeline, users: Any, chances: np.ndarray) -> Self:
+        found = cls()
+        found.rows = pipeline.decision_function(users)[:, None] if hasattr(pipeline, "decision_function") else chances
+        found.classes_ = pipeline.classes_
+        return found
+
+    def fit(self, rows: np.ndarray, outcome: np.ndarray) -> Self:
+        return self
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:  # scikit-learn takes no classifier without it
+        return np.asarray(self.classes_[(rows[:, -1] > (0 if rows.shape[1] == 1 else 0.5)).astype(int)])
+
+    @available_if(lambda given: given.rows.shape[1] == 1)  # type: ignore[untyped-decorator]  # scikit-learn has no types
+    def decision_function(self, rows: np.ndarray) -> np.ndarray:
+        return rows[:, 0]
+
+    def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+        return rows
 
 
 def refit(family: Family, users: Users, seed: int) -> tuple[Model, np.ndarray]:
@@ -123,7 +157,7 @@ def _uncalibrated(family: Family, users: Users, seed: int) -> Model:
     return Model(family, pipeline, pipeline, "none")
 
 
-def sigmoid_on(pipeline: Pipeline) -> CalibratedClassifierCV:
+def sigmoid_on(pipeline: Pipeline | _Given) -> CalibratedClassifierCV:
     """A sigmoid, not fitted yet, on the scores of a fitted pipeline."""
     return CalibratedClassifierCV(FrozenEstimator(pipeline), method="sigmoid", ensemble=False)
 

@@ -54,7 +54,7 @@ def overview(users: Users) -> bytes:
         axes.axhline(users.outcome.mean(), color=GREY, linewidth=0.8, linestyle=":")
         labels = [label(name, 14) for name in group_labels(association)]
         axes.set_xticks(range(len(groups)), labels, rotation=40, ha="right", fontsize=8)
-        axes.set_title(literal(f"{association.name} ({association.alone:.3f})"), fontsize=10)
+        axes.set_title(literal(f"{users.contract.label(association.name)} ({association.alone:.3f})"), fontsize=10)
         axes.set_ylim(bottom=0)
         axes.set_xlim(-0.7, len(groups) - 0.3)
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0 if groups["rate_high"].max() > 0.1 else 1))

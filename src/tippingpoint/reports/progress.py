@@ -1,7 +1,7 @@
 """What a job is doing: a bar on a terminal, plain lines elsewhere; always on stderr."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,33 +15,40 @@ LINES, LINE_SECONDS = 10, 30
 """Elsewhere a search says how far it is each so many-th part of its target, at most once in so many seconds."""
 
 
-@contextmanager
-def progress(steps: int) -> Iterator[Callable[[str], None]]:
-    """Show `steps` steps; call what is given with the name of each as it starts.
+class Steps:
+    """Which step of a job is worked on: called with the name of each as it starts.
 
     A process that was told to stop starts no further one.
     """
+
+    def __init__(self, console: Console, bar: Progress | None = None, task: TaskID | None = None) -> None:
+        self.console, self.bar, self.task = console, bar, task
+        self.started = False
+
+    def __call__(self, name: str) -> None:
+        """Begin a step."""
+        stopping.check()
+        if self.bar is None or self.task is None:
+            self.console.print(name, highlight=False, markup=False)
+            return
+        self.bar.update(self.task, description=name, advance=1 if self.started else 0)
+        self.started = True
+
+    def decided(self, lines: Sequence[str]) -> None:
+        """Say what was decided as soon as it is; the answer says it again when all is filed."""
+        self.console.print(f"decided: {' '.join(lines)}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(steps: int) -> Iterator[Steps]:
+    """Show `steps` steps; call what is given with the name of each as it starts."""
     console = Console(stderr=True)
     if not console.is_terminal:
-
-        def line(name: str) -> None:
-            stopping.check()
-            console.print(name, highlight=False, markup=False)
-
-        yield line
+        yield Steps(console)
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=steps)
-        started = False
-
-        def step(name: str) -> None:
-            nonlocal started
-            stopping.check()
-            bar.update(task, description=name, advance=1 if started else 0)
-            started = True
-
-        yield step
+        yield Steps(console, bar, bar.add_task("", total=steps))
 
 
 class Counting:

@@ -88,10 +88,10 @@ def by_action(users: Users, groups: pd.DataFrame) -> Figure:
     return figure
 
 
-def missing(found: list[Association], n: int) -> Figure:
+def missing(found: list[Association], users: Users) -> Figure:
     """Share of users without a value."""
-    share = [100 * a.missing / n for a in found]
-    names = [_cut(a.name) for a in found]
+    share = [100 * a.missing / len(users) for a in found]
+    names = [_cut(users.contract.label(a.name)) for a in found]
     data = {
         "type": "bar", "orientation": "h", "width": 0.6, "y": list(range(len(found))), "x": _short(np.array(share)),
         "marker": {"color": GREY}, "customdata": [[plain(a.name), f"{a.missing:,}"] for a in found],
@@ -105,7 +105,7 @@ def heat(users: Users, names: list[str]) -> Figure:
     """Rank correlation of the numbers."""
     matrix = spearman(users.features[names]).to_numpy()
     cells = [[None if np.isnan(v) else round(float(v), 3) for v in row] for row in matrix]
-    labels, places = [_cut(name, 18) for name in names], list(range(len(names)))
+    labels, places = [_cut(users.contract.label(name), 18) for name in names], list(range(len(names)))
     data = {
         "type": "heatmap", "z": cells, "x": places, "y": places, "zmin": -1, "zmax": 1, "xgap": 1, "ygap": 1,
         "colorscale": [[0, COLOURS[2]], [0.5, "#f7f7f7"], [1, COLOURS[0]]],

@@ -1,8 +1,11 @@
 """What a simulation comes to: ship, do not ship or test first."""
 
+import numpy as np
+
 from tippingpoint.core.overrides import override
-from tippingpoint.experiment.decision import Case, Decision, Word, decide, signed
+from tippingpoint.experiment.decision import Case, Decision, Word, decide, losers, losing_in_words, signed
 from tippingpoint.experiment.simulation_result import EVERYONE, NONE, Simulation
+from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
 
@@ -24,8 +27,22 @@ def of_simulation(simulation: Simulation) -> Decision:
             ranking=_leads(simulation),
             following=_following(simulation),
             guardrails=simulation.guardrails.get(first, ()),
+            losing=_losing(simulation),
         )
     )
+
+
+def _losing(simulation: Simulation) -> str:
+    """Which segments' actions lose money on test, of the policy shown first."""
+    model, _, policy = simulation.first.partition(PAIR)
+    rows = simulation.segments[(simulation.segments["model"] == model) & (simulation.segments["policy"] == policy)]
+    gain = f"uplift_per_user_{simulation.kind}"
+    found, actions = {}, {}
+    for row in rows[rows["action"] != "none"].to_dict("records"):
+        if simulation.verdicts and not np.isnan(low := row.get(f"{gain}_low", np.nan)):
+            found[row["segment"]] = Estimate(row[gain], None, low, row[f"{gain}_high"])
+            actions[row["segment"]] = row["action"]
+    return losing_in_words(losers(found), actions, f"{simulation.currency} per user")
 
 
 def _leads(simulation: Simulation) -> str:

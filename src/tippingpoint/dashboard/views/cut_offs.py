@@ -11,6 +11,7 @@ from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.dashboard.tables import between, frame
+from tippingpoint.dashboard.views.segments import promised
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.statistics import Estimate
@@ -263,11 +264,15 @@ def _save(now: Scenario, then: Scenario) -> None:
         f"Save as version {now.policy.version}", as_yaml(now.policy), name, "text/yaml", on_click="ignore",
         icon=":material/save:",
     )  # fmt: skip
-    st.caption(
-        f"A policy file, digest {now.policy.digest}. To have it judged beside others, in the folder it is in:"
-        f" tippingpoint simulate policies=[{plain(name)}]. To register a version with it, in a folder mine/policy:"
-        f" tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))} data=…"
-    )
+    said = f"A policy file, digest {now.policy.digest}. To have it judged beside others, in the folder it is in:"
+    st.caption(f"{said} tippingpoint simulate policies=[{plain(name)}].")
+    about = subject()
+    if about.demo:
+        line = f"tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))} data=…"
+        st.caption(f"To register a version with it, in a folder mine/policy: {line}")
+        return
+    st.caption("To use these cut-offs, type this where the file is. It registers a version of the same model:")
+    st.code(f"tippingpoint policy bind {about.reference} {name}", language=None)
 
 
 def _without() -> None:
@@ -289,7 +294,11 @@ def _uplift(simulation: Simulation, contestant: str) -> None:
     _decided(simulation)
     _diagnosed(simulation)
     _without_model(simulation, contestant)
-    of = simulation.values[contestant]["uplift_per_user"]
-    unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.label}){_between(of)}"
-    st.metric("Uplift", f"{of.value * 1000:,.0f}")
-    st.caption(unit)
+    row = simulation.values[contestant]
+    of, contacts = row["uplift_per_user"], row["contacts_per_1000"]
+    left, right = st.columns(2)
+    left.metric("Uplift", f"{of.value * 1000:,.0f}")
+    left.caption(f"{simulation.currency} per 1,000 users over doing nothing ({simulation.label}){_between(of)}")
+    right.metric("Contacts", f"{contacts.value:,.0f}")
+    right.caption("per 1,000 users")
+    promised()

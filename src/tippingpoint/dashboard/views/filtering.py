@@ -22,6 +22,11 @@ def numbers() -> list[str]:
     return session().once(("numbers", about.reference), lambda: segments.numbers(table, about.hidden))
 
 
+def label(column: str) -> str:
+    """Return what people read of a column: the label of the version's contract, else its name."""
+    return subject().decider.deployment.terms.label(column)
+
+
 def filtered() -> pl.DataFrame:
     """Ask for values, and give the users that have them."""
     mine, found, there = session(), users(), categories()
@@ -44,9 +49,10 @@ def _ask(shown: list[str], there: dict[str, list[str]]) -> None:
             many = len(there[column]) >= segments.MOST
             before = [v for v in mine.filters.get(column, []) if many or v in there[column]]
             mine.filters[column] = place.multiselect(
-                plain(column),
+                plain(label(column)),
                 [*there[column], *(v for v in before if v not in there[column])],
                 before,
+                help=plain(column) if label(column) != column else None,
                 key=f"filter {mine.about} {mine.uploads} {mine.table} {column}",
                 placeholder="all; type any" if many else "all",
                 accept_new_options=many,

@@ -7,7 +7,7 @@ import streamlit as st
 from tippingpoint.dashboard import figures, segments
 from tippingpoint.dashboard.state import plain, session, subject
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.dashboard.views.filtering import filtered, numbers
+from tippingpoint.dashboard.views.filtering import filtered, label, numbers
 from tippingpoint.policies.clusters import Clusters, cluster
 
 MOST, DRAWN = 5_000, 1_500
@@ -23,8 +23,8 @@ def page() -> None:
         st.info("Clusters need two columns of numbers.")
         return
     first, second = st.columns(2)
-    x = first.selectbox("One column", own, 0, key="kmeans x")
-    y = second.selectbox("The other", [c for c in own if c != x], 0, key="kmeans y")
+    x = first.selectbox("One column", own, 0, format_func=label, key="kmeans x")
+    y = second.selectbox("The other", [c for c in own if c != x], 0, format_func=label, key="kmeans y")
     if not segments.by_habit(own):
         st.caption(
             "No columns of watch time and of days since a login are known by name: choose what tells users apart."
@@ -57,7 +57,7 @@ def page() -> None:
     counted = found.table[[s for s in about.policy.segments if s in found.table.columns]]
     beside = centres.join(counted).reset_index(names="cluster")
     frame(beside, hide_index=True)
-    st.caption(f"Users of each cluster by segment, and the means of {plain(x)} and {plain(y)}.")
+    st.caption(f"Users of each cluster by segment, and the means of {plain(label(x))} and {plain(label(y))}.")
 
 
 def _picture(
@@ -65,4 +65,4 @@ def _picture(
 ) -> None:
     rows = slice(0, DRAWN)
     a, b = (table[c].cast(pl.Float64).to_numpy()[rows] for c in (x, y))
-    figures.draw(figures.points(a, b, group[rows], names, (x, y), paint), key, 380)
+    figures.draw(figures.points(a, b, group[rows], names, (label(x), label(y)), paint), key, 380)

@@ -8,6 +8,7 @@ import streamlit as st
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.dashboard.state import plain, settings, subject
 from tippingpoint.dashboard.tables import between, frame
+from tippingpoint.dashboard.views.segments import promised
 from tippingpoint.experiment.promise_book import MEASURED, PromiseBook, promise_book
 from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
@@ -63,6 +64,7 @@ def page() -> None:
         _gate(own[-1])
     else:
         st.info("No gate has judged this version.")
+    promised()
     _promises(promise_book(client, name))
     _journal(table(journal), journal.missing)
 

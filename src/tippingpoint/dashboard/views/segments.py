@@ -6,7 +6,7 @@ import streamlit as st
 from tippingpoint.dashboard import figures, segments
 from tippingpoint.dashboard.state import about_expected_value, plain, subject
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.dashboard.views.filtering import categories, filtered, numbers
+from tippingpoint.dashboard.views.filtering import categories, filtered, label, numbers
 
 COMPARED = 8
 
@@ -40,15 +40,20 @@ def page() -> None:
             "expected value": st.column_config.NumberColumn(
                 f"{money} in all", help="With what they would bring anyway.", format="localized"
             ),
-            **{f"mean {c}": st.column_config.NumberColumn(format="%.1f") for c in own[:2]},
+            **{f"mean {c}": st.column_config.NumberColumn(f"mean {label(c)}", help=c, format="%.1f") for c in own[:2]},
         },
     )
     st.caption(about_expected_value())
+    promised()
     st.subheader("How they differ")
     compared = segments.engagement(table, policy.segments, own[:COMPARED])
     if compared.width > 1:
         figures.draw(
-            figures.engagement(compared, policy.segments, dict(shown.select("segment", "users").iter_rows())),
+            figures.engagement(
+                compared.rename({c: label(c) for c in compared.columns[1:]}),
+                policy.segments,
+                dict(shown.select("segment", "users").iter_rows()),
+            ),
             "engagement",
             120 + 38 * (compared.width - 1),
         )
@@ -56,12 +61,25 @@ def page() -> None:
     _by_category(table, list(categories()))
 
 
+def promised() -> None:
+    """What each segment's action brought test users; nothing where that was not measured."""
+    about = subject()
+    found, losing = segments.promised(about.decider.deployment, about.policy.actions)
+    if not len(found):
+        return
+    st.subheader("What each segment's action promises")
+    if losing:
+        st.warning(plain(losing))
+    frame(found, hide_index=True)
+    st.caption("Over nothing being done, on the test users the model was judged on, whatever the filters say.")
+
+
 def _by_category(table: pl.DataFrame, there: list[str]) -> None:
     policy = subject().policy
     if not there:
         return
-    column = st.selectbox("Segments by", there, format_func=str, key="by category")
+    column = st.selectbox("Segments by", there, format_func=label, key="by category")
     found = segments.by_category(table, column, policy.segments)
     figures.draw(figures.stacked(found, policy.segments), "by_category", 100 + 30 * len(found))
-    with st.expander(f"The same in numbers, by {plain(column)}"):
+    with st.expander(f"The same in numbers, by {plain(label(column))}"):
         frame(found, hide_index=True)

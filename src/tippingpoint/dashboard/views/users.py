@@ -97,7 +97,7 @@ def _counts(found: intake.Listed) -> None:
     st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: {OWN}")
     if mine.listed is None and subject().changed:
         st.warning(CHANGED)
-    counts: dict[str, int | str] = {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}
+    counts: dict[str, int | str] = {"rows": tally.rows, "decided": tally.decided, "quarantined": tally.quarantined}
     if found.by is not None:
         counts = {"decisions": tally.rows, "users": tally.decided, "decided on": f"{found.at:%Y-%m-%d}"}
     for place, (name, value) in zip(st.columns(3), counts.items(), strict=True):
@@ -156,7 +156,9 @@ def _match(lacking: dict[str, list[str]]) -> None:
         for name, near in lacking.items():
             meaning = about.decider.deployment.terms.columns[name].meaning
             options = [*near, NOTHING]
-            asked = plain(name) + (f": {plain(meaning)}" if meaning else "")
+            called = subject().decider.deployment.terms.label(name)
+            asked = plain(called) + (f" ({plain(name)})" if called != name else "")
+            asked += f": {plain(meaning)}" if meaning else ""
             found = st.selectbox(asked, options, options.index(likely.get(name, NOTHING)), key=f"is {name}")
             chosen[name] = str(found)
         pressed = st.form_submit_button("Use these", type="primary")
@@ -180,7 +182,7 @@ def _broken(found: intake.Listed) -> None:
     """What is wrong, and the rows it is wrong with."""
     broken, rest = found.broken, "the others are decided" if len(found.table) else "no row is left to decide"
     of = "1 row is" if len(broken) == 1 else f"{len(broken):,} rows are"
-    st.warning(f"{of} not as the model needs them, and set aside; {rest}.")
+    st.warning(f"{of} not as the model needs them, and quarantined; {rest}.")
     wrong = faults.reasons_by_column(broken, found.tally.reasons)
     frame(
         wrong.head(200),
@@ -195,7 +197,12 @@ def _broken(found: intake.Listed) -> None:
         )
     csv, cells = faults.broken_csv(broken)
     st.download_button(
-        "Download the rows set aside", csv, "set_aside.csv", "text/csv", on_click="ignore", icon=":material/download:"
+        "Download the quarantined rows",
+        csv,
+        "quarantined.csv",
+        "text/csv",
+        on_click="ignore",
+        icon=":material/download:",
     )
     if cells:
         st.caption(f"{cells:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them.")
@@ -223,6 +230,9 @@ def _wanted() -> None:
     for name, terms in subject().decider.deployment.terms.columns.items():
         low, high = ("" if v is None else f"{v:g}" if isinstance(v, float) else str(v) for v in (terms.min, terms.max))
         values = ", ".join(terms.values or []) or (f"{low} to {high}" if low or high else "")
-        rows.append({"column": name, "type": terms.type, "values": values, "meaning": terms.meaning})
+        rows.append({"column": name, "label": terms.label, "type": terms.type, "values": values})
+        rows[-1]["meaning"] = terms.meaning
+    if not any(row["label"] for row in rows):
+        rows = [{key: value for key, value in row.items() if key != "label"} for row in rows]
     with st.expander("What the table must hold"):
         frame(pl.DataFrame(rows), hide_index=True)

@@ -73,7 +73,8 @@ def _one(row: int) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("What drives it")
-        names = [f"{features.columns[j]} = {shown(features.iloc[0, j])}" for j in order]
+        called = about.decider.deployment.terms.label
+        names = [f"{called(features.columns[j])} = {shown(features.iloc[0, j])}" for j in order]
         figures.draw(
             figures.bars(names, values[order].tolist(), "lowers ← score → raises"),
             "reasons",
@@ -95,7 +96,8 @@ def _one(row: int) -> None:
         moves = []
         for code, segment in enumerate(about.policy.segments):
             if segment != decided["segment"]:
-                move = what_moves(model, features, background, about.policy.assign, code)
+                labels = about.decider.deployment.terms.labels
+                move = what_moves(model, features, background, about.policy.assign, code, labels)
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
         frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)
