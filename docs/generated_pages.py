@@ -47,7 +47,8 @@ GROUPS = {
 }
 """The groups of `conf/`, each with what it chooses."""
 WITH_A_KEY = {"compare_runs": "compare runs=[…]", "measure_arms": "measure data=…"}
-"""Jobs that a key of another verb asks for."""
+WITH_A_KEY |= {"promote_pin": "promote pin", "promote_approve": "promote approve 7"}
+"""Jobs that a key, or a word, of another verb asks for."""
 NAMES = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false", "Any": "anything"}
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most"}
 

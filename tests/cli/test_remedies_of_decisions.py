@@ -138,6 +138,7 @@ NOT_TYPED = {
     "promotion/bind.py _policy": "of policies bound to a version: tests/promotion/test_bind.py",
     "promotion/approve.py _check_other": "of a second person: tests/promotion/test_team.py",
     "promotion/approve.py promote_approve": "of a second person: tests/promotion/test_team.py",
+    "promotion/contestants.py _at": "its place has to be filled in: tests/promotion/test_users_from.py",
     "promotion/pinned_gate.py _laid_over": "of a pinned gate: tests/promotion/test_team.py",
     "promotion/pinned_gate.py check_approval": "of a second person: tests/promotion/test_team.py",
     "promotion/pinned_gate.py gate": "of a pinned gate: another release wrote it",

@@ -46,7 +46,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"promote.*\.promises(\..*)?", None, "told", HELD_OUT),
     Allowed(r"runs\..*measure.*\.(artifacts|tags)\[\]", None, "tables/promises.json", HELD_OUT),
     Allowed(r"score.*\.holdout_tells(\..*)?", None, "told", HELD_OUT),
-    Allowed(r"promote.*\.requested", None, "told", TEAM),
+    Allowed(r"promote.*\.(requested|users_from)", None, "told", TEAM),
     Allowed(r"(status.*|models\[.*)\.(pinned|requests)(\[\]|\..*)?", None, "told", TEAM),
     Allowed(r".*checks\.speed\.(said|figures\..*)", None, None, TEAM),
     Allowed(r".*checks\.speed\.figures\.milliseconds_(low|high)", None, "told", TEAM),

@@ -33,7 +33,7 @@ NAME = "converted"
 GATE = [
     "gate.approval=true",
     *("gate.value.margin=1000", "gate.value.inconclusive=passes", "gate.better.margin=0.9"),
-    *(f"gate.{check}=null" for check in ("quality", "calibration", "slices", "explanation", "reload", "diagnostics")),
+    *(f"gate.{check}=null" for check in ("quality", "calibration", "slices", "explanation", "reload")),
     "gate.speed.milliseconds=10000",
 ]
 """It asks for a second person, and lets in any model of a small table."""
@@ -174,7 +174,7 @@ def test_a_version_goes_its_way_from_a_comparison_to_a_rollback(
     approved(types, secured_server, "1")
     served(types, secured_server, folders[0])
     bound = ["policy", "bind", f"models:/{NAME}/1", "top_fraction", "policy.share=0.2", "gate.value.margin=1000"]
-    bound += ["gate.value.inconclusive=passes", "gate.diagnostics=null"]
+    bound += ["gate.value.inconclusive=passes"]
     version = types("promoter", *bound)["version"].rpartition("/")[2]
     assert version == "3"
     approved(types, secured_server, version)
