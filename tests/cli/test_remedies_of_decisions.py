@@ -134,6 +134,7 @@ NOT_TYPED = {
     "serving/service.py _log": "of the service's log: tests/serving/test_decision_log.py",
     "serving/split.py refuse_other_columns": "of several versions: tests/serving/test_split.py",
     "serving/split.py refuse_shares": "of several versions: tests/serving/test_split.py",
+    "serving/workers.py run_workers": "of systems that cannot fork",
     "serving/version.py serve_version": "of the service's log: tests/serving/test_decision_log.py",
     "promotion/bind.py _policy": "of policies bound to a version: tests/promotion/test_bind.py",
     "promotion/approve.py _check_other": "of a second person: tests/promotion/test_team.py",

@@ -1,5 +1,6 @@
 """The Dockerfile's own commands in an empty folder: what they install serves a version, with nothing else beside it."""
 
+import os
 import re
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 from tests.deploy.dockerfile import stages, words
 from tests.processes import Forked, typed
 from tests.secured_server import QUIET
+from tests.serving.services import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 STAGES = stages(ROOT / "Dockerfile")
@@ -60,10 +62,9 @@ def tracking_server(folder: Path) -> Iterator[str]:
     port = free_port()
     words = ["-m", "mlflow", "server", "--port", str(port), "--workers", "1", "--serve-artifacts"]
     words += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts"]
+    environment = os.environ | QUIET
     with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, *words], stderr=log, stdout=log, env={**QUIET, "PATH": "/usr/bin:/bin"}, cwd=folder
-        )
+        server = subprocess.Popen([sys.executable, *words], env=environment, cwd=folder, stderr=log, stdout=log)
     try:
         answers(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}"
@@ -79,7 +80,7 @@ def free_port() -> int:
 
 
 def answers(url: str) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + PATIENCE
     while True:
         try:
             urllib.request.urlopen(url, timeout=5).close()
@@ -110,7 +111,7 @@ def test_the_service_image_serves_what_another_environment_registered(at_version
             assert service.wait(90) == 0
         users = tmp_path / "users.csv"
         brought = typed("data", "write", f"to={users}", "data.users=50", folder=tmp_path)
-        assert brought.wait(240) == 0
+        assert brought.wait(PATIENCE) == 0
         for version in (1, 2, 3):  # boosting with xgboost-cpu, a line, a forest
             score = ["score", f"model=models:/conversion/{version}", f"input={users}", f"to={tmp_path}/{version}.csv"]
             done = subprocess.run(
@@ -118,6 +119,6 @@ def test_the_service_image_serves_what_another_environment_registered(at_version
             )
             assert done.returncode == 0, done.stderr
             whole: Forked = typed(*score[:3], f"to={tmp_path}/{version}w.csv", folder=tmp_path)
-            assert whole.wait(240) == 0
+            assert whole.wait(PATIENCE) == 0
             with (tmp_path / f"{version}.csv").open() as small, (tmp_path / f"{version}w.csv").open() as large:
                 assert [line.split(",")[:4] for line in small] == [line.split(",")[:4] for line in large]
