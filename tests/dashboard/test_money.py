@@ -31,7 +31,7 @@ def test_a_sum_with_an_unknown_value_is_unknown_not_less(conversion):
 def test_of_a_segment_that_test_users_contradict_no_gain_is_shown(retention):
     of = retention.decider.deployment
     assert {*of.checks} >= {"dormant"}
-    assert not of.contradicted
+    assert "dormant" not in of.withheld
     wrong = of.checks | {"dormant": SegmentCheck(expected=-1.0, measured=4.0, low=3.0, high=5.0)}
     decider = replace(retention.decider, deployment=of.model_copy(update={"checks": wrong}))
     table = own_users(replace(retention, decider=decider)).table

@@ -137,3 +137,11 @@ def test_known_chances_leave_nothing_to_hide() -> None:
     assert found(x, known) is None
     assert flips_at_cut_offs(gather(grid(x, 8), x, known), (0, 1), outcomes(2)) is None
     assert policy_value(known, np.zeros(2), np.ones(2), np.ones(1000, dtype=np.int64)).bounds is None
+
+
+def test_sums_that_rounding_takes_below_zero_give_an_error_of_zero(recwarn: pytest.WarningsRecorder) -> None:
+    square = np.zeros((3, 3))
+    square[0, 0] = -1e-18
+    of = Bounds.of(np.array([0.2, 0.0, 0.0]), square, -1e-18, 100, 100)
+    assert of.low_end == pytest.approx(of.low)
+    assert not recwarn

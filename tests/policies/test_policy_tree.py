@@ -142,6 +142,43 @@ def test_the_value_on_test_is_honest(base: float):
     assert bias > 0
 
 
+def test_where_nothing_is_to_be_gained_it_acts_on_nobody_and_where_something_is_it_finds_it():
+    """By 2,000 users, six worlds each; trees of two questions whatever they bring lose 6 where nothing is to be had."""
+    lost, found = [], []
+    for world in range(6):
+        for effect, into in ((0.0, lost), (0.5, found)):
+            rng = np.random.default_rng([world, 7])
+            (of, scores, rarer, _), (new, _, _, p) = (_moved(rng, n, effect) for n in (2000, 10_000))
+            about = FitContext(of, of, np.zeros(len(of)), measured=lambda _, s=scores: (s, 0 * s), rarer=rarer)
+            bound = tree(actions={"none": "none", "off": "discount"}, features=list(of), thresholds=16).bind(about)
+            decision = bound.decide(np.zeros(len(new)), new, ("none", "discount"))
+            into.append(1000 * float((p[np.arange(len(new)), decision] - p[:, 0]).mean()))
+    assert np.mean(lost) > -2  # acting on everyone loses 15
+    assert np.mean(found) > 40  # of 53
+
+
+def test_a_leaf_holds_enough_of_the_rarer_outcome():
+    of, scores, rarer, _ = _moved(np.random.default_rng(3), 3000, 1.0)
+    rarer &= of["b"].to_numpy() <= 0.6  # those who gain are users without any
+    about = FitContext(of, of, np.zeros(len(of)), measured=lambda _: (scores, 0 * scores), rarer=rarer)
+    asked = {"actions": {"none": "none", "off": "discount"}, "features": ["b"], "thresholds": 16}
+    assert tree(**asked, least_outcomes=0).bind(about).rules
+    for bound in (tree(**asked).bind(about), tree(**asked, depth=1).bind(about)):
+        segment = bound.segment(np.zeros(len(of)), of)
+        assert min(np.bincount(segment, rarer)[np.unique(segment)]) >= 20
+
+
+def _moved(rng: np.random.Generator, n: int, effect: float) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Features, doubly robust scores, outcomes and chances: a discount moves by `b` alone, and costs a little."""
+    of = pd.DataFrame(rng.random((n, 5)), columns=list("abcde"))
+    none = 0.3 * (0.5 + of["a"].to_numpy())
+    p = np.stack([none, none + 0.3 * effect * np.where(of["b"] > 0.6, 1.0, -0.6) - 0.015], axis=1).clip(0, 1)
+    action = rng.integers(0, 2, n)
+    outcome = rng.random(n) < p[np.arange(n), action]
+    chance = np.full((n, 2), 0.5)
+    return of, doubly_robust(outcome * 1.0, action, chance, np.tile(none[:, None], (1, 2))), outcome, p
+
+
 def _logged(rng: np.random.Generator, base: float) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Features, doubly robust scores and chances of users half of whom got a discount that does little."""
     n = 3000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.policies.tree_search import Coded, Leaf, Node, Tree, best_tree
+from tippingpoint.policies.tree_search import Coded, Held, Leaf, Node, Tree, best_tree
 
 
 def decide(tree: Tree, asked: list[np.ndarray]) -> np.ndarray:
@@ -66,8 +66,8 @@ def leaves(tree: Tree, asked: list[np.ndarray], users: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("seed", range(5))
 def test_every_leaf_holds_enough_users(seed: int):
     reward, _, coded, asked = world(seed, 60, 3)
-    assert min(leaves(best_tree(reward, coded, 2, least=15), asked, np.ones(60, dtype=bool))) >= 15
-    assert best_tree(reward, coded, 2, least=31) == best_tree(reward, coded, 0)
+    assert min(leaves(best_tree(reward, coded, 2, Held.of(60, 15)), asked, np.ones(60, dtype=bool))) >= 15
+    assert best_tree(reward, coded, 2, Held.of(60, 31)) == best_tree(reward, coded, 0)
 
 
 def test_where_nothing_differs_everyone_gets_one_action():

@@ -249,9 +249,7 @@ def about_expected_value() -> str:
     alike = [a for a, by in of.responses.items() if isinstance(by, Added) and not by.effect.columns]
     if same := sorted({*alike} & {*policy.actions.values()}):
         gained += f" No difference between users was found in what {plain(' and '.join(same))} adds."
-    if away := [name for name in of.contradicted if name in policy.segments]:
-        gained += f" None is shown in {plain(', '.join(away))}: test users say that it has the other sign."
-    return gained
+    return f"{gained} {plain(of.withheld_in_words)}".rstrip()
 
 
 def plain(text: object) -> str:

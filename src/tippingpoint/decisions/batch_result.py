@@ -66,6 +66,8 @@ class BatchResult:
     """Codes of the diagnostics that the evidence was vetoed by."""
     effects_of: str = ""
     """What tells what an action adds for a user, as `Deployment.effects_of`."""
+    withheld: str = ""
+    """In which segments no gain is shown, and why."""
 
     @property
     def moved(self) -> list[str]:
@@ -95,6 +97,7 @@ class BatchResult:
             "neutralised": tally.neutralised,
             "evidence": self.evidence,
             "effects_of": self.effects_of,
+            "withheld": self.withheld,
             "currency": self.currency,
             "segments": self.segments.to_dict("records"),
             "unseen_categories": {"rows": tally.unseen_rows, "values": self.unseen},

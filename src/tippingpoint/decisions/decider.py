@@ -118,12 +118,17 @@ class Decider:
     ) -> tuple[np.ndarray, np.ndarray]:
         """(n,) money expected under actions, and its gain over doing nothing.
 
-        NaN in segments where what was measured contradicts it; gains also where they are not told by user.
+        NaN for those acted on in segments where test users do not bear it out; gains also where they are not told by
+        user.
         """
         value = self.deployment.expected_value(found, columns, action, costs)
         if not self.deployment.tells_gains:
             return value, np.full(len(found), np.nan)
-        codes = [self.policy.segments.index(s) for s in self.deployment.contradicted if s in self.policy.segments]
-        if codes:
-            value = np.where(np.isin(segment, codes), np.nan, value)
+        if (away := self.withheld(segment)).any():
+            value = np.where(away & (action != 0), np.nan, value)
         return value, self.deployment.gained(found, columns, value, costs)
+
+    def withheld(self, segment: np.ndarray) -> np.ndarray:
+        """(n,) bool: of whom no gain is shown, by (n,) codes of segments."""
+        there = self.deployment.withheld
+        return np.isin(segment, [k for k, name in enumerate(self.policy.segments) if name in there])

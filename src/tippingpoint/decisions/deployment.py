@@ -31,11 +31,17 @@ class SegmentCheck(StrictModel):
     high: float | None
 
     @property
-    def contradicted(self) -> bool:
-        """Whether what was measured has the other sign, beyond chance."""
+    def withheld(self) -> str:
+        """Why no gain is shown to users of the segment, as a clause; empty where test users bear it out."""
         if self.low is None or self.high is None:
-            return False
-        return (self.low > 0 > self.expected) or (self.high < 0 < self.expected)
+            return "what the action does there is not identified on test users"
+        if self.low <= 0 <= self.high:
+            return "whether it is a gain or a loss is inconclusive on test users"
+        if self.expected * self.measured <= 0:
+            return "test users say that it has the other sign"
+        if self.expected > self.high:
+            return "test users say that it is smaller than expected"
+        return ""
 
 
 class Deployment(StrictModel):
@@ -113,9 +119,17 @@ class Deployment(StrictModel):
         return bool(self.effects_of)
 
     @property
-    def contradicted(self) -> tuple[str, ...]:
-        """Segments whose measured gain has another sign than the expected one: of these none is shown."""
-        return tuple(name for name, check in self.checks.items() if check.contradicted)
+    def withheld(self) -> dict[str, str]:
+        """Segments of whose users no gain is shown, each with the reason."""
+        return {name: why for name, check in self.checks.items() if (why := check.withheld)}
+
+    @property
+    def withheld_in_words(self) -> str:
+        """In which segments no gain is shown, and why; empty where it is shown in all."""
+        segments: dict[str, list[str]] = {}
+        for name, why in self.withheld.items():
+            segments.setdefault(why, []).append(name)
+        return " ".join(f"No gain is shown in {', '.join(names)}: {why}." for why, names in segments.items())
 
     def expected_value(
         self, found: np.ndarray, features: Columns, action: np.ndarray, costs: pd.DataFrame | None = None

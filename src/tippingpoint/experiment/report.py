@@ -16,7 +16,7 @@ from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.value import PolicyValue
-from tippingpoint.reports.estimates import hidden_driver_in_words, odds_times
+from tippingpoint.reports.estimates import hidden_driver_in_words, open_in_words
 from tippingpoint.reports.markdown import render
 
 NAMED = 6
@@ -72,8 +72,8 @@ def beyond_the_log(values: Mapping[str, PolicyValue], models: int = 1) -> list[s
     lines = []
     if first in open_from:
         lines.append(hidden_driver_in_words(open_from[first], f"the uplift of {first}", most))
-    if others := [f"{name} {odds_times(of, most)}" for name, of in open_from.items() if name != first]:
-        lines.append(f"Signs of the others are open from odds times: {', '.join(others)}.")
+    if others := [f"{name} {open_in_words(of, most)}" for name, of in open_from.items() if name != first]:
+        lines.append(f"Signs of the others are open with such a driver: {', '.join(others)}.")
     return lines + [f"{name}: {of.common}" for name, of in [*values.items()][:models] if of.common is not None]
 
 

@@ -32,6 +32,9 @@ from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segm
 from tippingpoint.policies.effects import Predicted
 from tippingpoint.policies.policy import FitContext, Policy
 
+CHOICE_FOLDS = 3
+"""Of the users a policy is bound on, where it chooses how much to learn from them."""
+
 
 @dataclass(frozen=True)
 class BindingUsers:
@@ -52,6 +55,7 @@ class BindingUsers:
     expected_reward: ExpectedReward | None
     measured: MeasuredReward | None
     economics: Economics
+    seed: int = 0
 
     @classmethod
     def of(
@@ -60,7 +64,7 @@ class BindingUsers:
         """Users with the rewards expected of them; `predict` is what `fit_rewards` gave for train, if it did."""
         expected = reward_model(train, economics, seed, predict)
         measured = measured_reward(train, validation, economics, seed, predict)
-        return cls(train, validation, expected, measured, economics)
+        return cls(train, validation, expected, measured, economics, seed)
 
     def bind(self, policy: Policy, found: np.ndarray, actions: tuple[str, ...] | None = None) -> Policy:
         """Return the policy with what it learns fixed.
@@ -103,8 +107,12 @@ class BindingUsers:
             lines = partial(_lines, self.economics, good)
             spends = None if self.economics.per_user else partial(self.economics.spend, good=good)
             predicted = Predicted(actions or self.train.actions, good, found, lines, spends)
-        features = self.train.features, self.validation.features
-        return FitContext(*features, probability(found), self.expected_reward, predicted, self.measured)
+        users = self.validation
+        features = self.train.features, users.features
+        rarer, fold = users.outcome == (users.outcome.mean() <= 0.5), None
+        if users.action is not None:
+            fold = folds(users.action * 2 + users.outcome, CHOICE_FOLDS, self.seed, users.codes)
+        return FitContext(*features, probability(found), self.expected_reward, predicted, self.measured, rarer, fold)
 
 
 def _lines(economics: Economics, good: bool, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

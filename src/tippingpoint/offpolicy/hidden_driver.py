@@ -106,7 +106,7 @@ class Bounds:
         for sign, by in ((-1, (one, -fewer, -more)), (1, (one, more, fewer))):
             value = sum(by[k] * mean[k] for k in range(3))
             of = sum(by[k] * by[j] * square[k, j] for k in range(3) for j in range(3))
-            error = standard_error(np.maximum(of, np.maximum(noise, 0)), n, independent)  # below 0 where cut-offs fall
+            error = standard_error(np.maximum(of, noise), n, independent)
             ends += [np.asarray(value), np.asarray(value + sign * pointwise() * error)]
         return cls(ends[0], ends[2], ends[1], ends[3])
 

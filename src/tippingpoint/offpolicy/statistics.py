@@ -72,9 +72,10 @@ def units(n: int, group: np.ndarray | None = None) -> int:
 def standard_error(square: np.ndarray | float, n: int, independent: int) -> np.ndarray:
     """Return the error of a mean of n contributions: `square` sums those of the `independent` users or groups.
 
-    With groups it is the cluster-robust one with the factor G/(G - 1) (Liang & Zeger 1986).
+    With groups it is the cluster-robust one with the factor G/(G - 1) (Liang & Zeger 1986). A square that was put
+    together from others may come out below 0 by rounding: it is 0.
     """
-    return np.asarray(np.sqrt(square * (independent / max(independent - 1, 1))) / n)
+    return np.asarray(np.sqrt(np.maximum(square, 0) * (independent / max(independent - 1, 1))) / n)
 
 
 def estimate(

@@ -33,6 +33,10 @@ class FitContext:
     measured
         Names of K actions to (n, K) doubly robust money of the users of validation under each, and what each would
         spend on them; None where no action was ever logged.
+    rarer
+        (n,) bool: users of validation with the rarer outcome; None where it is not known.
+    fold
+        (n,) folds of the users of validation, groups whole, for what is chosen by others; None: every third user.
     """
 
     train: pd.DataFrame
@@ -41,6 +45,8 @@ class FitContext:
     expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
     predicted: Predicted | None = None
     measured: Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]] | None = None
+    rarer: np.ndarray | None = None
+    fold: np.ndarray | None = None
 
     def among(self, rows: np.ndarray) -> "FitContext":
         """The same with some of the users of validation, by position."""
@@ -53,8 +59,9 @@ class FitContext:
 
         mine = None if measured is None else some
         theirs = None if predicted is None else replace(predicted, found=predicted.found[rows])
-        of = self.features.iloc[rows], self.score[rows]
-        return replace(self, features=of[0], score=of[1], measured=mine, predicted=theirs)
+        rarer, fold = (None if of is None else of[rows] for of in (self.rarer, self.fold))
+        features, score = self.features.iloc[rows], self.score[rows]
+        return replace(self, features=features, score=score, measured=mine, predicted=theirs, rarer=rarer, fold=fold)
 
 
 class Policy(StrictModel, ABC):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,15 +46,56 @@ class Node:
 Tree = Node | Leaf
 
 
+def decided(tree: Tree, features: Sequence[Coded]) -> np.ndarray:
+    """(n,) actions a tree gives the users of the features."""
+    if isinstance(tree, Leaf):
+        return np.full(len(features[0].code) if features else 1, tree.action)
+    of = features[tree.feature]
+    return np.where(of.asks[tree.question][of.code], decided(tree.yes, features), decided(tree.no, features))
+
+
 def best_tree(
+    reward: np.ndarray, features: Sequence[Coded], depth: int, held: "Held | None" = None, **cost: Any
+) -> Tree:
+    """Find the tree of largest mean reward of so many questions on the way to a leaf (`best_trees`)."""
+    return best_trees(reward, features, depth, held, **cost)[-1]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What each leaf must hold.
+
+    Parameters
+    ----------
+    counts
+        (n, m) of what, by user: 1, or 1 for those with an outcome.
+    least
+        (m,) how many at least.
+    """
+
+    counts: np.ndarray
+    least: np.ndarray
+
+    @classmethod
+    def of(cls, n: int, users: int, outcome: np.ndarray | None = None, outcomes: int = 0) -> "Held":
+        """So many of n users, and so many with an (n,) outcome."""
+        counts = [np.ones(n)] if outcome is None else [np.ones(n), outcome]
+        return cls(np.column_stack(counts), np.array([users, outcomes][: len(counts)], dtype=np.float64))
+
+    def enough(self, sums: np.ndarray) -> np.ndarray:
+        """Whether leaves hold enough; `sums` end with those of the counts."""
+        return np.asarray((sums[..., -len(self.least) :] >= self.least).all(axis=-1))
+
+
+def best_trees(
     reward: np.ndarray,
     features: Sequence[Coded],
     depth: int,
-    least: int = 1,
+    held: Held | None = None,
     cost: np.ndarray | None = None,
     limit: float = np.inf,
-) -> Tree:
-    """Find the tree of largest mean reward whose mean cost is within a limit.
+) -> list[Tree]:
+    """Find for 0 to `depth` questions the tree of largest mean reward whose mean cost is within a limit.
 
     Exact among all trees of the features' questions: with a limit too, as each half of a tree is any point on its own
     frontier of reward and cost. Of equal trees the smaller one.
@@ -64,33 +106,37 @@ def best_tree(
         (n, K) of each user under each action; a cost of the first action is 0.
     depth
         0, 1 or 2 questions on the way to a leaf.
-    least
-        Users a leaf must hold.
+    held
+        What a leaf must hold; None: a user.
     """
     n, k = reward.shape
+    held = held or Held.of(n, 1)
     cost = np.zeros_like(reward) if cost is None else cost
-    columns = np.asfortranarray(np.concatenate([reward, cost, np.ones((n, 1))], axis=1))  # summed one by one
+    columns = np.asfortranarray(np.concatenate([reward, cost, held.counts], axis=1))  # summed one by one
     floor = ROUNDING * float(np.abs(reward).sum())
     at_most = limit * n + (ROUNDING * float(np.abs(cost).sum()) if np.isfinite(limit) else 0.0)
     total = columns.sum(axis=0)
     value, tree = _constant(total, k, at_most)
+    found_at = [tree]
     if depth > 0:
-        options = _Options.of([_sums(of.code, columns, len(of.asks[0]))[None] for of in features], features, k, least)
+        options = _Options.of([_sums(of.code, columns, len(of.asks[0]))[None] for of in features], features, k, held)
         found, at = options.best(0, at_most)
         if found > value + floor:
             value, tree = found, options.tree(at)
+        found_at.append(tree)
     if depth > 1:
         for f, of in enumerate(features):
             joint = [_joint(of, other, columns) for other in features]  # (cells, cells of the other, columns)
             asks = of.asks.astype(np.float64)
             yes = [np.tensordot(asks, table, axes=1) for table in joint]
             no = [table.sum(axis=0) - part for table, part in zip(joint, yes, strict=True)]
-            left, right = (_Options.of(part, features, k, least) for part in (yes, no))
+            left, right = (_Options.of(part, features, k, held) for part in (yes, no))
             for question in range(len(asks)):
                 found, (i, j) = _together(left, right, question, at_most)
                 if found > value + floor:
                     value, tree = found, Node(f, question, left.tree(i), right.tree(j))
-    return pruned(tree)
+        found_at.append(tree)
+    return [pruned(of) for of in found_at]
 
 
 def pruned(tree: Tree) -> Tree:
@@ -118,16 +164,15 @@ class _Options:
     asked: np.ndarray
 
     @classmethod
-    def of(cls, tables: list[np.ndarray], features: Sequence[Coded], k: int, least: int) -> "_Options":
-        """From (R, cells, 2·K + 1) sums of each feature's cells."""
+    def of(cls, tables: list[np.ndarray], features: Sequence[Coded], k: int, held: Held) -> "_Options":
+        """From (R, cells, 2·K + m) sums of each feature's cells."""
         total = tables[0].sum(axis=1)
-        enough = total[:, -1:] >= least
-        values, costs = [np.where(enough, total[:, :k], -np.inf)], [total[:, k : 2 * k]]
+        values, costs = [np.where(held.enough(total)[:, None], total[:, :k], -np.inf)], [total[:, k : 2 * k]]
         asked = [np.array([(-1, -1, action, action) for action in range(k)])]
         for f, (table, feature) in enumerate(zip(tables, features, strict=True)):
             yes = np.tensordot(table, feature.asks.astype(np.float64), axes=(1, 1)).transpose(0, 2, 1)
             no = total[:, None] - yes
-            large = np.minimum(yes[..., -1], no[..., -1]) >= least
+            large = held.enough(np.minimum(yes, no))
             both = [yes[..., part, None] + no[..., None, part] for part in (slice(0, k), slice(k, 2 * k))]
             values.append(np.where(large[..., None, None], both[0], -np.inf).reshape(len(table), -1))
             costs.append(both[1].reshape(len(table), -1))

@@ -45,6 +45,17 @@ def hidden_driver_in_words(odds_times: float, what: str, most: float) -> str:
     return f"{driver} {odds_times:.2f}-fold could explain {what}: from there on its sign is open."
 
 
+def open_in_words(flips_from: float, most: float) -> str:
+    """From which change of the odds on a sign is open, as a part of a sentence.
+
+    >>> open_in_words(1.347, 10), open_in_words(1.0, 10), open_in_words(10.0, 10)
+    ('from 1.35-fold on', 'and without any', 'not up to 10-fold')
+    """
+    if flips_from <= 1:
+        return "and without any"
+    return f"not up to {most:g}-fold" if flips_from >= most else f"from {flips_from:.3g}-fold on"
+
+
 def odds_times(flips_from: float | None, most: float) -> str:
     """From which change of the odds on a sign is open, as a cell of a table.
 

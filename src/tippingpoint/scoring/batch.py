@@ -125,6 +125,7 @@ class Batch:
             outcome=deployment.outcome,
             among=len(self.exploration.among) if self.exploration and 0 in self.exploration.among else 0,
             effects_of=deployment.effects_of,
+            withheld=deployment.withheld_in_words,
             as_of=self.as_of.date().isoformat() if deployment.dated else None,
             only=self.only,
             **about,

@@ -76,6 +76,7 @@ def _counts(scored: BatchResult) -> list[str]:
     ]
     lines += [f"Times are days before {scored.as_of}; as_of=… names another day."] if scored.as_of else []
     lines += [f"Expected values: {expected_in_words(scored.evidence, scored.vetoed, scored.effects_of)}."]
+    lines += [scored.withheld] if scored.withheld else []
     if scored.holdout:
         lines.append(f"{tally.explored:,} users got an action that was drawn; the table is by the policy's.")
     if tally.quarantined:

@@ -186,17 +186,20 @@ def _decision(
                 "type": ["number", "null"],
                 "description": "money the action lets expect; null where that is not known",
             },
-            **({"expected_gain": _GAIN} if deployment.tells_gains else {}),
+            **({"expected_gain": _gain(deployment)} if deployment.tells_gains else {}),
             **({"effects": _object(dict.fromkeys(of_effects[1:], _EFFECT))} if of_effects else {}),
             **(_DRAWN | {"policy_action": {"type": "string", "enum": list(deployment.actions)}} if randomised else {}),
         }
     )
 
 
-_GAIN: Schema = {
-    "type": ["number", "null"],
-    "description": "money the action lets expect over doing nothing; null where that is not known",
-}
+def _gain(deployment: Deployment) -> Schema:
+    said = "money the action lets expect over doing nothing; null where that is not known"
+    if away := deployment.withheld_in_words:
+        said += f". {away}"
+    return {"type": ["number", "null"], "description": said}
+
+
 _DRAWN: Schema = {
     "explored": {"type": "boolean", "description": "whether the action was drawn at random"},
     "logging_probability": {"type": "number", "description": "the chance this action had", "maximum": 1},

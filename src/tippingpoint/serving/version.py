@@ -123,7 +123,7 @@ class Served:
         columns |= dict(zip(self.reader.categories, given.categories, strict=True))
         decided = self.decider.act(found, frame, columns=columns)
         ids = given.ids if given.ids is not None else [None] * len(found)
-        effects = self._effects(found, columns) if found.ndim == 2 else [{}] * len(found)
+        effects = self._effects(found, columns, decided.segment) if found.ndim == 2 else [{}] * len(found)
         if self.exploration is not None and given.ids is not None:
             decided, drawn = self._drawn(self.exploration, given.ids, decided, columns)
             effects = [{**more, **of} for more, of in zip(effects, drawn, strict=True)]
@@ -162,9 +162,10 @@ class Served:
         told = [{"explored": e, "policy_action": actions[a], "logging_probability": c} for e, a, c in own]
         return replace(decided, action=taken, value=value, gain=gain), told
 
-    def _effects(self, found: np.ndarray, columns: Columns) -> list[Json]:
-        """What each action but none adds to the chance of the outcome, and in money over none; null without a price."""
+    def _effects(self, found: np.ndarray, columns: Columns, segment: np.ndarray) -> list[Json]:
+        """What each action but none adds to the chance of the outcome, and in money over none; null where not known."""
         gained, added = self.decider.deployment.gains(found, columns), effects(found)
+        gained[self.decider.withheld(segment)] = np.nan
         actions = self.decider.deployment.actions
         return [
             {
