@@ -46,6 +46,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     _refuse_named_control(policy, source)
     economics.check(decided | {"none"})
     _refuse_without_effects(policy, families, learners)
+    _refuse_effects_on_measures(policy, economics, learners)
     users = source.loaded
     _refuse_idle_costs(users, economics)
     check_direction(policy, users.contract)
@@ -123,6 +124,14 @@ def _refuse_without_effects(policy: Policy, families: dict[str, Family], learner
         own = " To rank each contestant by its own score type policy.by=own." if isinstance(policy, Ranked) else ""
         what = f"{policy.name} goes by the effect of an action; {lacking[0]} predicts the chance of the outcome alone"
         raise InputError("policy", what, f"Type learner=dr, or another policy.{own}")
+
+
+def _refuse_effects_on_measures(policy: Policy, economics: Economics, learners: dict[str, EffectLearner]) -> None:
+    """Refuse to count in a measure's money what is predicted of the outcome, before any user is read."""
+    if learners and economics.measures and policy.counts_money:
+        what = f"{', '.join(economics.measures)} is money, and predicted effects are of the outcome, not of it"
+        remedy = "Type policy=top_fraction policy.by=effect, economics.reward=outcome, or learner=response."
+        raise InputError("economics.reward", what, remedy)
 
 
 def asked_of(question: ExperimentSpec, parts: Parts) -> ExperimentSpec:

@@ -54,6 +54,10 @@ class BestAction(Policy):
     def reads_effects(self) -> bool:
         return self.effects is not None
 
+    @property
+    def counts_money(self) -> bool:
+        return True
+
     def axis(self, found: np.ndarray) -> np.ndarray:
         """(n, segments) money each action gains over none, where the version predicts effects."""
         return super().axis(found) if self.effects is None else self.effects.gains(found, tuple(self.actions.values()))

@@ -45,6 +45,10 @@ class EffectBands(Bands):
         return True
 
     @property
+    def counts_money(self) -> bool:
+        return self.gain == "money"
+
+    @property
     def score_cuts(self) -> None:
         return None
 

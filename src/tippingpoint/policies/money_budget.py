@@ -44,6 +44,10 @@ class MoneyBudget(BestAction):
     def reads_effects(self) -> bool:
         return True
 
+    @property
+    def counts_money(self) -> bool:
+        return True
+
     def axis(self, found: np.ndarray) -> np.ndarray:
         """(n, segments) gain of each action over none, less what it spends at the price."""
         if self.effects is None or self.price is None:

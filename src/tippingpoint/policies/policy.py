@@ -100,6 +100,11 @@ class Policy(StrictModel, ABC):
         """Whether it decides by predicted effects, so that only an effect learner's version can be decided with."""
         return False
 
+    @property
+    def counts_money(self) -> bool:
+        """Whether it counts predicted effects in money, where a model predicts some."""
+        return False
+
     def axis(self, found: np.ndarray) -> np.ndarray:
         """What `segment` takes as score, of what a model gives as `data.model_output` has it: (n,) chances here."""
         return probability(found)

@@ -63,6 +63,10 @@ class Ranked(Policy):
     def reads_effects(self) -> bool:
         return self.by == "effect" or self.effects is not None
 
+    @property
+    def counts_money(self) -> bool:
+        return self.by == "effect" and self.gain == "money"
+
     def axis(self, found: np.ndarray) -> np.ndarray:
         if self.effects is None:
             return super().axis(found)
