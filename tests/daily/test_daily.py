@@ -241,6 +241,9 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         with pytest.raises(InputError):
             DailySettings.from_config(compose("daily", ["data.url=duckdb:///log.duckdb", *words]))
     words = ["data=event_log", "retrain=compare", "as_of=2025-03-01", f"predictions='{TABLE}'"]
+    state = ["data.url=null", "data.product=log", "data.payments=log", "data.state=kept", f"predictions='{TABLE}'"]
+    with pytest.raises(InputError, match=r"data\.state"):
+        steps.refuse_what_no_day_can(DailySettings.from_config(compose("daily", [*state, "as_of=2025-03-01"])))
     with pytest.raises(InputError, match="days to come"):
         steps.refuse_what_no_day_can(DailySettings.from_config(compose("daily", words)))
 

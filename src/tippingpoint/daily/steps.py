@@ -13,7 +13,7 @@ from tippingpoint.daily.settings import DailySettings
 from tippingpoint.data import database
 from tippingpoint.data.days import start
 from tippingpoint.data.events.snapshots import epoch
-from tippingpoint.data.events.source import EventSource
+from tippingpoint.data.events.source import Events, EventSource
 from tippingpoint.data.source import Source
 from tippingpoint.experiment.resume import Finished
 from tippingpoint.measurement.job import MeasureResult, measure
@@ -203,6 +203,9 @@ def refuse_what_no_day_can(settings: DailySettings) -> str:
     source = settings.data.build(Source, "data")
     if not isinstance(source, EventSource):
         raise InputError("data", f"{source.origin} is no log of raw events", "Type data=events, or data=event_log.")
+    if isinstance(source, Events) and source.state is not None:
+        what = "keeps of a log only what features need, and a day measures too"
+        raise InputError("data.state", what, "Drop data.state, and bring the whole log.")
     if settings.predictions is None:
         raise InputError("predictions", "not given", "Type predictions='duckdb:///app.duckdb?table=predictions'.")
     if "://" not in settings.predictions:

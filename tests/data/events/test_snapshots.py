@@ -114,3 +114,9 @@ def test_a_log_too_short_for_a_date_says_so(tmp_path: Path) -> None:
     written(drawn(profiles=100), tmp_path, epoch(date(2025, 2, 20)))
     with pytest.raises(InputError, match="no date has 28 of them before and 30 after it"):
         events(tmp_path, "data.snapshots=every:7d").load()
+
+
+def test_rewritten_sql_is_known_by_the_digest_that_versions_learnt_from() -> None:
+    of_first, of_dates = (Definition("conversion", 7, 30, WORDS, snapshots=of) for of in ("first", "every:7d"))
+    assert of_first.made_by["sql"] == "df8357dee878bc86"
+    assert of_dates.made_by["sql"] == "f628bb7e082ce68a"

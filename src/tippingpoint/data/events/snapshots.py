@@ -98,7 +98,7 @@ def query(
     events = list(counted)
     summed = [*events, "events", "active_days", "seconds"]
     windows = [_window(window, summed) for window in WINDOWS]
-    joined = "LEFT JOIN w{0} ON w{0}.person = q.person AND w{0}.cut_off = d.cut_off"
+    joined = "LEFT JOIN w{0} ON w{0}.person = u.person AND w{0}.cut_off = d.cut_off"
     counts = [f"COALESCE(w{w}.{name}, 0) AS {name}_{w}" for name in [*events, "active_days"] for w in WINDOWS]
     counts += [f"COALESCE(w{w}.seconds, 0) / 3600 AS playback_hours_{w}" for w in WINDOWS]
     share = f"COALESCE(w{LONGEST}.{{0}}, 0) / w{LONGEST}.events AS {{0}}_share_{LONGEST}"

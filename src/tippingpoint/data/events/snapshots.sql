@@ -3,8 +3,9 @@ payments AS (
   FROM (SELECT DISTINCT event_id, type, created, customer, amount FROM payment_events) AS p
   JOIN customers c ON c.customer = p.customer JOIN owners o ON o.id = c.user_id),
 dates AS (SELECT CAST(day AS BIGINT) AS cut_off FROM (VALUES {dates}) AS listed(day)),
-people AS MATERIALIZED (  -- users by number, in the order of their ids: numbers are grouped and joined faster
-  SELECT user_id, ROW_NUMBER() OVER (ORDER BY user_id COLLATE "C") AS person FROM signups),
+people AS MATERIALIZED (  -- users by number, which is grouped and joined faster; and since when one is another's id
+  SELECT s.*, l.since AS joined, ROW_NUMBER() OVER (ORDER BY s.user_id COLLATE "C") AS person
+  FROM signups s LEFT JOIN links l ON l.alias = s.user_id),
 happened AS MATERIALIZED (  -- each event of a user, and since when it is known to be theirs
   SELECT q.person, e.event, e.insert_id, e.seconds, LEAST(e.time, e.received) AS moment,
     GREATEST(COALESCE(e.received, e.time), o.since) AS known
@@ -34,12 +35,12 @@ cells AS MATERIALIZED (  -- the one pass: a row a user, day of the event and day
   FROM once GROUP BY person, moment - MOD(moment, 86400), known - MOD(known, 86400)),
 {windows},
 dated AS (  -- a label may look past the date, a feature may not
-  SELECT d.cut_off, p.user_id, p.type, p.created, p.amount,
+  SELECT d.cut_off, q.person, p.type, p.created, p.amount,
     p.created < d.cut_off AND p.since < d.cut_off AS known,
     p.created >= d.cut_off AND p.created < d.cut_off + $horizon_seconds AS due
-  FROM payments p CROSS JOIN dates d),
+  FROM payments p JOIN people q ON q.user_id = p.user_id CROSS JOIN dates d),
 money AS (
-  SELECT cut_off, user_id,
+  SELECT cut_off, person,
     COUNT(*) FILTER (WHERE due AND type = $happened) AS labels,
     COUNT(*) FILTER (WHERE known AND type = 'customer.subscription.created') AS subscriptions,
     MAX(created) FILTER (WHERE known AND type = 'customer.subscription.created') AS began,
@@ -51,7 +52,7 @@ money AS (
     SUM(amount) FILTER (WHERE known AND type = 'charge.refunded') AS cents_refunded,
     MAX(created) FILTER (WHERE known AND type = 'customer.subscription.paused') AS paused_at,
     MAX(created) FILTER (WHERE known AND type = 'customer.subscription.resumed') AS resumed_at
-  FROM dated GROUP BY cut_off, user_id),
+  FROM dated GROUP BY cut_off, person),
 answer AS (
 SELECT u.user_id, d.cut_off, CAST(NULL AS TEXT) AS variant,
   CASE WHEN COALESCE(m.labels, 0) > 0 THEN 1 ELSE 0 END AS outcome,
@@ -70,8 +71,7 @@ SELECT u.user_id, d.cut_off, CAST(NULL AS TEXT) AS variant,
   CASE WHEN m.paused_at > COALESCE(m.resumed_at, 0) THEN 1 ELSE 0 END AS paused,
   u.platform, u.country,
   (SELECT CAST(SUM(times - 1) AS BIGINT) FROM delivered) AS repeats
-FROM dates d JOIN signups u ON u.since < d.cut_off JOIN people q ON q.user_id = u.user_id
-LEFT JOIN links l ON l.alias = u.user_id AND l.since < d.cut_off
+FROM dates d JOIN people u ON u.since < d.cut_off AND (u.joined IS NULL OR u.joined >= d.cut_off)
 {windowed}
-LEFT JOIN money m ON m.user_id = u.user_id AND m.cut_off = d.cut_off
-WHERE l.alias IS NULL AND {at_risk})
+LEFT JOIN money m ON m.person = u.person AND m.cut_off = d.cut_off
+WHERE {at_risk})

@@ -9,7 +9,7 @@ that here are one.
 import hashlib
 from pathlib import Path
 
-EQUAL = {"625afc58e246c38d": "df8357dee878bc86", "260906f25550a7bd": "f628bb7e082ce68a"}
+EQUAL = {"625afc58e246c38d": "df8357dee878bc86", "8509f6b5f72f6c4e": "f628bb7e082ce68a"}
 """Digests of SQL that was rewritten for speed, and of what it was before: versions that learnt from the numbers of the
 one read those of the other, which are the same to the last digit."""
 

@@ -13,7 +13,7 @@ from tippingpoint.data.events.exports import PAYMENTS, PRODUCT
 from tippingpoint.data.events.features import Definition, Moment
 from tippingpoint.data.events.snapshots import DAY, epoch
 
-SPARE = 7
+SPARE = 2
 """Days that are kept beyond those that features of the next day look back on: so many may be made up for."""
 MANIFEST, KEPT = "state.json", 3
 """States of days that stay: an earlier day may be done again."""
@@ -56,11 +56,11 @@ def keep(folder: Path, day: date, definition: Definition, product: pl.DataFrame,
     older = product.filter(~recent).sort(received, "distinct_id")
     joined = older.filter(pl.col("alias").is_not_null()).unique(["alias", "distinct_id"], keep="first")
     named = older.unique("event", keep="first")
-    kept = pl.concat([product.filter(recent), pl.concat([joined, named]).unique()]).unique(maintain_order=True)
+    kept = pl.concat([product.filter(recent), joined, named])
     temporary = folder / f".{day}-{uuid4().hex}"
     temporary.mkdir(parents=True)
-    kept.select(list(PRODUCT)).write_parquet(temporary / "product.parquet")
-    payments.unique(maintain_order=True).write_parquet(temporary / "payments.parquet")
+    kept.select(list(PRODUCT)).write_parquet(temporary / "product.parquet", compression="lz4")
+    payments.write_parquet(temporary / "payments.parquet")
     (temporary / MANIFEST).write_text(json.dumps({"since": since, "sign_up": sign_up}))
     target = folder / day.isoformat()
     shutil.rmtree(target, ignore_errors=True)
