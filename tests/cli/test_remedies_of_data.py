@@ -29,6 +29,7 @@ LATER = ("score", "serve", "simulate", "promote", "history", "dashboard", "ui", 
 OWN = "run data=csv data.path=own.csv data.drop='[note]'"
 FEATURES = "features data=events data.product=log/product.jsonl data.payments=log/payments.jsonl"
 LOG = "run data=events data.product=log/product.jsonl data.payments=log/payments.jsonl"
+DATED = "run data=csv data.path=dated.csv data.target=bought data.as_of=day"
 SQL = "run data=sql data.url=duckdb:///app.duckdb data.target=converted"
 ODD = "Customer, \"ID\" ='x' [é]"
 FILL = {
@@ -142,6 +143,20 @@ CASES = (
     Case("features data=event_log data.profiles=50 as_of=2025-03-01"),
     Case("features data=case_study as_of=2025-03-01 to=f.csv"),
 )
+OF_TIME = (
+    Case("run split.by=time"),
+    Case("run split.test_from=2026-03-01"),
+    Case("run split=time split.test_from=soon", ["split.test_from=2026-03-01"]),
+    Case(f"{CSV} split=time split.test_from=2026-03-01", fill={"data.as_of=COLUMN": "data.as_of=2026-03-01"}),
+    Case(f"{DATED} split=time split.test_from=2026-03-01"),
+    Case("compare split=time split.test_from=2026-03-01 evaluate=crossfit"),
+    Case("compare split=time split.test_from=2026-03-01 repeats=2"),
+    Case(f"{LOG} data.snapshots=often"),
+)
+OF_PARTS = (
+    Case("run data=csv data.path=binary.csv data.target=converted", ["data.path=users.csv"]),
+    Case("tune tune.storage=sqlite:///trials.db"),
+)
 RARE = Case(
     "run data=csv data.path=rare.csv data.target=bought data.action=got data.train_on=none"
     " policy=top_fraction policy.actions.top=discount_10"
@@ -149,27 +164,19 @@ RARE = Case(
 """Fits on users whose action is none, of whom nobody bought."""
 NOT_TYPED = {
     "config/compose.py hydra_error": "its last remedy needs a dict of one's own keys: tests/config",
-    "config/settings.py CompareSettings._asks_one_thing_of_time": "of a split by time: tests/data",
-    "config/settings.py DailySettings._goes_forward": "of days: tests/daily",
-    "config/settings.py MeasureSettings._knows_what_came": "of raw events: tests/measurement",
-    "config/settings.py Split._leaves_a_test": "of a split by time: tests/data",
-    "config/settings.py _day": "of a split by time: tests/data",
     "data/logged_action.py in_all": "chances that do not sum to 1: tests/measurement/test_measure_arms.py",
-    "data/csv_layout.py layout": "names a file to type, which is the reader's own: tests/data/test_files.py",
     "data/events/as_of.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py Columns._is_known": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py _parts": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py read_payments": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/outcomes.py outcomes_after": "of raw events: tests/measurement",
-    "data/events/snapshots.py _snapshots": "of snapshots: tests/data/events/test_snapshots.py",
     "data/events/snapshots.py settled": "of snapshots: tests/data/events/test_snapshots.py",
     "data/events/source.py Events._one_place": "of mapped logs: tests/data/events/test_mapping.py",
-    "data/splits.py _dated": "of a split by time: tests/data",
     "policies/money_budget.py MoneyBudget.bind": "bound once a model is fitted: tests/policies",
     "experiment/build.py fitted_on": "found once users are split: tests/experiment",
     "models/learners/nuisances.py Nuisances.__post_init__": "found once users are split: tests/experiment",
-    "tuning/task.py check": "of learners of effects: tests/tuning/test_tune_effects.py",
+    "tuning/task.py check": "one of its three is typed; of learners of effects: tests/tuning/test_tune_effects.py",
     "economics.py PerUser._none_costs_too": "of measures as the reward: tests/experiment/test_measured_rewards.py",
     "models/family.py Family.regression": "a family of one's own: tests/models/test_every_learner.py",
     "policies/effects.py learn": "a version under another policy: tests/policies/test_effect_policies.py",
@@ -244,6 +251,9 @@ def tables(folder: Path) -> None:
     )
     fair.write_csv(folder / "fair.csv")
     fair.with_columns(bought=pl.col("bought") * (pl.col("got") != "none")).write_csv(folder / "rare.csv")
+    dated = fair.with_columns(day=pl.Series([f"2026-0{1 + i % 4}-01" for i in rows]))
+    dated.drop("got").write_csv(folder / "dated.csv")
+    (folder / "binary.csv").write_bytes(bytes(range(32)) * 40)
     text = (folder / "users.csv").read_text()
     (folder / "parted.csv").write_text(text.replace(",", "~"))
     (folder / "latin.csv").write_bytes(
@@ -268,7 +278,7 @@ def test_what_refusals_of_words_and_tables_say_to_type_is_typed_and_they_are_gon
     from tippingpoint.comparison import run
     from tippingpoint.experiment import build, fitting
 
-    for case in CASES:
+    for case in (*CASES, *OF_TIME, *OF_PARTS):
         typist.type(case)
     with monkeypatch.context() as patch:
         patch.setattr(run, "ask", build.ask)

@@ -8,7 +8,7 @@ import yaml
 from tippingpoint.config.compose import config_folder, option, overlay
 from tippingpoint.core.overrides import override
 
-PARTS = ("data", "policy", "economics", "split", "evidence")
+PARTS = ("data", "policy", "economics", "split", "evidence", "guardrails")
 
 
 def retyped(config: Mapping[str, Any], parts: Sequence[str] = PARTS) -> str:
