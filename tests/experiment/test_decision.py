@@ -49,6 +49,13 @@ def test_the_word_follows_evidence_and_interval(kind: str, uplift: Estimate, wor
     assert found.lines[0].startswith(word)
 
 
+@pytest.mark.parametrize(("simple", "said"), [(2.0, True), (1.0, False)])
+def test_what_would_bring_more_by_the_same_assumption_is_said(simple: float, said: bool) -> None:
+    found = decide(replace(CASE, kind="assumed", uplift=UNTOLD, simpler={"everyone offer": Estimate(simple)}))
+    assert found.word == "Test first"
+    assert ("everyone offer" in found.why) == said
+
+
 @pytest.mark.parametrize("code", [code for code, of in catalogue().items() if of.level == "veto" and code != "TP403"])
 def test_a_veto_asks_for_a_test(code: str) -> None:
     found = decide(replace(CASE, uplift=UNTOLD, vetoed=[code]))

@@ -15,6 +15,9 @@ from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.estimates import interval
 
+TABLES = "input=users.csv to=decisions.parquet"
+"""What `score` reads and writes, as a user would call it."""
+
 
 def of_candidate(question: ExperimentSpec, candidate: Candidate, filed: RunReference | None) -> Decision:
     """The decision on a model that stands alone."""
@@ -103,7 +106,7 @@ def following(vetoed: Sequence[str], filed: RunReference | None) -> dict[Word, s
     if filed is None or filed.registered is None:
         return {}
     version = override("model", filed.registered)
-    first = f"tippingpoint diagnostics {vetoed[0]}" if vetoed else f"tippingpoint score {version} holdout=0.1 …"
+    first = f"tippingpoint diagnostics {vetoed[0]}" if vetoed else f"tippingpoint score {version} {TABLES} holdout=0.1"
     return {
         "Ship": f"tippingpoint promote {version}",
         "Do not ship": f"tippingpoint simulate {override('models', [filed.run_id])}",

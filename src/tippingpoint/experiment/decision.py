@@ -163,7 +163,7 @@ def decide(case: Case) -> Decision:
     elif broken := [of for of in case.guardrails if of.verdict == "broken"]:
         word, why = "Do not ship", f"{brings}, but {broken[0]}"
     elif case.kind in WITHOUT:
-        word, why = "Test first", f"{brings}, but {WITHOUT[case.kind]}"
+        word, why = "Test first", f"{brings}, but {WITHOUT[case.kind]}{_more_as_assumed(case)}"
     elif uplift.low is None:
         word, why = "Test first", f"{brings}, on too few users for an interval"
     elif uplift.low <= 0:
@@ -224,6 +224,14 @@ def _better(case: Case) -> str | None:
 
 def _without(case: Case, name: str) -> str:
     return f"without a model {name} brings {signed(case.simpler[name])} {case.unit} ({case.kind})"
+
+
+def _more_as_assumed(case: Case) -> str:
+    """What takes no model and brings more by the same assumption; a clause, empty where nothing does."""
+    name = max(case.simpler, key=lambda name: case.simpler[name].value, default="")
+    if case.kind != "assumed" or not name or case.simpler[name].value <= case.uplift.value:
+        return ""
+    return f"; by the same assumption {name} without a model would bring more, {signed(case.simpler[name])}"
 
 
 def _nothing_better(case: Case) -> str:
