@@ -43,6 +43,7 @@ FILL = {
     "model=…": "model=1",
     "model=models:/NAME@challenger": "model=models:/conversion@challenger",
     "data=…": "data=case_study",
+    "users=…": "users=users.csv",
     "data.id=…": "data.id=user_id",
 }
 BEFORE_ANY_MODEL = (
@@ -145,15 +146,14 @@ NOT_TYPED = {
     "promotion/approve.py _check_other": "of a second person: tests/promotion/test_team.py",
     "promotion/approve.py promote_approve": "of a second person: tests/promotion/test_team.py",
     "promotion/contestants.py _at": "its place has to be filled in: tests/promotion/test_users_from.py",
-    "promotion/pinned_gate.py _laid_over": "of a pinned gate: tests/promotion/test_team.py",
     "promotion/pinned_gate.py check_approval": "of a second person: tests/promotion/test_team.py",
-    "promotion/pinned_gate.py gate": "of a pinned gate: another release wrote it",
     "promotion/policy_judge.py ground": "of policies bound to a version: tests/promotion/test_bind.py",
     "dashboard/intake.py as_they_are": "a page says it: tests/dashboard",
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
     "simulation/job.py _asked": "one of its two is typed; the other takes a model fitted with prices of each user",
     "tracking/entries.py _taken": "a race: tests/soak",
     "tracking/entries.py append": "a race: tests/soak",
+    "tracking/filed_users.py filed_users": "of files that somebody else wrote into a run",
     "tracking/models.py check_files": "Spark: tests/tracking",
     "tracking/promotion.py carry_out": "a race: tests/soak; what it says is typed in tests/promotion",
 }
