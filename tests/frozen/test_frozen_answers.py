@@ -110,6 +110,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*\.artifacts\[\]", "figures/targeting_ACTION.png", None, BY_SHARE),
     Allowed(r"runs\..*\.artifacts\[\]", None, "uplift_by_share.png and .csv", BY_SHARE),
     Allowed(r"(?s).*\.effects_of", None, "told", GAINS),
+    Allowed(r"(?s).*\.withheld", None, "where no gain is shown", GAINS),
     Allowed(r"(?s).*\.expected_gain", None, "told", GAINS),
     Allowed(r"serve.*\.required\[\]", None, "expected_gain", GAINS),
     Allowed(r"serve.*/metrics\[\]", None, "what the log of decisions counts", LOGGED),
