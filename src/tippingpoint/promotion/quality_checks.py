@@ -184,8 +184,9 @@ def calibrated(
         inside = low <= ideal <= high or (least <= low and high <= most)
         verdicts.append("passes" if inside else "fails" if high < least or low > most else "inconclusive")
     said = "; ".join(
-        f"{name} {figures[name]:.2f} [{figures[f'{name}_low']:.2f}, {figures[f'{name}_high']:.2f}], limits {limits}"
-        for name, limits in (("slope", list(slope)), ("intercept", list(intercept)))
+        f"{name} {figures[name]:.2f} [{figures[f'{name}_low']:.2f}, {figures[f'{name}_high']:.2f}],"
+        f" to hold {ideal} or lie in {limits}"
+        for name, ideal, limits in (("slope", 1, list(slope)), ("intercept", 0, list(intercept)))
         if name in figures
     )
     return Check("calibration", worst_of(verdicts), said or "all users have one score", figures)
