@@ -37,6 +37,7 @@ TEAM = "the issue of a team: a gate is pinned, a second person approves, and spe
 LABELS = "the issue of the decision first: people read a column's label, which describe proposes"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"contract\.yaml\[\]", "a column without a label", None, LABELS),
+    Allowed(r"decisions\.csv\.holds\.columns\.reason_\d\.(first|last)", None, None, LABELS),
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
     Allowed(r"tune.*\.views\..*", "winners of searches alone", None, NATIVE),
     Allowed(r"experiments\..*\[\]", "mlflow.sharedViewState.winners-…", None, NATIVE),

@@ -28,7 +28,7 @@ def test_it_is_the_one_fitted_by_scikit_learn_on_the_pipeline_itself(name: str) 
     assert list(model.classifier.feature_names_in_) == list(theirs.feature_names_in_)
 
 
-def test_validation_is_predicted_once_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_is_predicted_twice_at_most_to_choose_and_to_fit_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, own = [], Pipeline.predict_proba
 
     def counted(pipeline: Pipeline, features: object) -> np.ndarray:
@@ -37,4 +37,5 @@ def test_validation_is_predicted_once_for_it(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Pipeline, "predict_proba", counted)
     fit(family("random_forest", "model.random_forest.n_estimators=20"), users(1500, 1), users(900, 2), 0)
-    assert asked == [900]
+    assert asked[0] == 900
+    assert sum(asked) <= 1800

@@ -84,14 +84,9 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
         sigmoid[fold_test] = log_losses(y[fold_test], fitted.predict_proba(given.rows[fold_test])[:, 1])
     if sigmoid.mean() >= plain.mean():
         return Model(family, pipeline, pipeline, "none")
-    classifier = sigmoid_on(given).fit(given.rows, y)
-    (inner,) = classifier.calibrated_classifiers_
-    if inner.calibrators[0].a_ >= 0:  # P = 1 / (1 + exp(a·f + b))
+    classifier = sigmoid_on(pipeline).fit(validation.features, y)
+    if classifier.calibrated_classifiers_[0].calibrators[0].a_ >= 0:  # P = 1 / (1 + exp(a·f + b))
         return Model(family, pipeline, pipeline, "none")
-    inner.estimator = FrozenEstimator(pipeline)
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(pipeline, name):
-            setattr(classifier, name, getattr(pipeline, name))
     # What scores is classifier.calibrated_classifiers_; the template it was made from would be saved a second time.
     return Model(family, classifier.set_params(estimator=None), pipeline, "sigmoid")
 
