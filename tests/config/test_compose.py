@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
+from tests.refusals import Refusal
 from tippingpoint.config.compose import compose, config_folder
 from tippingpoint.core.errors import InputError
 
@@ -34,8 +36,32 @@ def test_a_key_at_the_root_has_a_nearest_where_data_of_one_s_own_bring_a_policy(
 
 def test_a_dict_with_keys_of_one_s_own_is_typed_as_the_refusal_says(refused: Callable[..., str]) -> None:
     said = refused("compare", "policy=best_action", "policy.actions={none: none, letter: letter}")
-    (word,) = [word for word in shlex.split(said) if word.startswith("++")]
-    assert compose("compare", ["policy=best_action", word]).policy.actions.letter == "letter"
+    words = [word for word in shlex.split(said) if word[0] in "~+"]
+    assert compose("compare", ["policy=best_action", *words]).policy.actions == {"none": "none", "letter": "letter"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "meant"),
+    [
+        ("compare", "economics.price=9,99", "economics.price=9.99"),
+        ("plan", "rate=0,04", "rate=0.04"),
+        ("plan", "rate=4,5%", "rate=0.045"),
+    ],
+)
+def test_a_decimal_comma_is_told_with_its_point(
+    verb: str, word: str, meant: str, refused: Callable[..., Refusal]
+) -> None:
+    assert refused(verb, word).typed[0] == [meant]
+    assert OmegaConf.select(compose(verb, [meant]), meant.partition("=")[0]) == float(meant.partition("=")[2])
+
+
+def test_a_key_of_a_group_typed_without_it_is_named(refused: Callable[..., Refusal]) -> None:
+    assert refused("simulate", "contacts=500") == "contacts: unknown key. Type budget.contacts=…."
+    assert refused("compare", "price=5").endswith("Type economics.price=….")
+
+
+def test_a_bound_policy_is_an_option_as_everywhere() -> None:
+    assert compose("policy_bind", ["policy=top_fraction", "policy.share=0.1"]).policies == ["top_fraction"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.config.compose import compose, config_folder
+from tippingpoint.core.errors import InputError
 from tippingpoint.exploration.settings import TableSettings
 
 POLICY = (config_folder() / "policy/intent_bands.yaml").read_text()
@@ -116,3 +117,17 @@ def test_an_option_that_goes_by_a_shipped_name_is_refused_as_it_would_not_be_rea
     assert "policy=intent_bands is there already" in capsys.readouterr().err
     own.rename(own.with_name("my_intent_bands.yaml"))  # what it says to do
     assert call("policy", "lint", "--config-dir", str(tmp_path / "mine"), "policy=intent_bands") == 0
+
+
+@pytest.mark.parametrize("verb", ["simulate", "compare"])
+def test_prices_without_a_class_are_refused_by_name_and_taken_with_it(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "economics").mkdir()
+    ours = tmp_path / "economics/ours.yaml"
+    prices = "name: ours\nprice: 12\nactions: {none: {contact_cost: 0}, call: {contact_cost: 2}}\n"
+    ours.write_text(prices)
+    with pytest.raises(InputError) as refused:
+        compose(verb, ["economics=ours"], str(tmp_path))
+    assert refused.value.where == str(ours)
+    line = refused.value.remedy.partition(", as ")[2].partition(";")[0]
+    ours.write_text(f"{line}\n{prices}")
+    assert [*compose(verb, ["economics=ours"], str(tmp_path)).economics.actions] == ["none", "call"]

@@ -15,8 +15,10 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.models.boosting import Boosting
 from tippingpoint.models.family import Family
+from tippingpoint.planning.settings import PlanSettings
 from tippingpoint.policies.policy import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,38 @@ def check(overrides: list[str]) -> CompareSettings:
     settings.policy.build(Policy, "policy")
     settings.economics.build(Economics, "economics")
     return settings
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong", "typed"),
+    [
+        (["users_per_day=1000"], "rate=4", "rate=0.04"),
+        (["users_per_day=1000"], "rate=4%", "rate=0.04"),
+        (["users_per_day=1000"], "rate='2.5 %'", "rate=0.025"),
+        (["users_per_day=1000", "rate=0.04"], "power=80", "power=0.8"),
+    ],
+)
+def test_per_cent_are_told_as_the_share_they_are(words: list[str], wrong: str, typed: str) -> None:
+    with pytest.raises(InputError) as refused:
+        PlanSettings.from_config(compose("plan", [*words, wrong]))
+    assert refused.value.remedy == f"Type {typed}."
+    key, _, share = typed.partition("=")
+    assert getattr(PlanSettings.from_config(compose("plan", [*words, typed])), key) == float(share)
+
+
+@pytest.mark.parametrize("wrong", ["rate=400", "rate=-4", "rate=140%", "rate=four", "group_size=0.5"])
+def test_what_is_no_share_is_not_told_as_one(wrong: str) -> None:
+    with pytest.raises(InputError) as refused:
+        PlanSettings.from_config(compose("plan", ["users_per_day=1000", "rate=0.1", wrong]))
+    assert refused.value.remedy == ""
+
+
+def test_a_value_in_place_of_keys_is_told_with_the_first_key() -> None:
+    with pytest.raises(InputError, match=r"^budget: holds keys with values; got 500\. Type budget\.contacts=500;"):
+        SimulateSettings.from_config(compose("simulate", ["budget=500"]))
+    assert SimulateSettings.from_config(compose("simulate", ["budget.contacts=500"])).budget.contacts == 500
+    with pytest.raises(InputError, match=r"Type economics\.actions\.discount_10\.contact_cost=1;"):
+        check(["economics.actions.discount_10=1"])
 
 
 @pytest.mark.parametrize(

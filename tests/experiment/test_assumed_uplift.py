@@ -1,5 +1,6 @@
 """Uplift that rests on an assumption has no interval, chooses nothing and orders nothing."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.simulation.simulations import artifact, ask, drawn
 from tippingpoint.config.compose import compose
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult
+from tippingpoint.simulation.report import budget_left_aside
 from tippingpoint.tracking import backend
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +94,17 @@ def test_a_budget_chooses_nothing_where_uplift_is_assumed_and_that_is_said(
     assert "No cut-offs are chosen for the budget of" in shown
     assert f"{anew.simulation.first} is {word} it, with" in shown
     assert "No cut-offs are chosen for" in artifact(anew.filed.run_id, "simulation.html").read_text()
+
+
+def test_a_budget_of_contacts_is_kept_by_rank_as_told(unlogged: SimulateResult) -> None:
+    (model,) = unlogged.simulation.gathered.about["models"]
+    origin = f"models=[{unlogged.simulation.gathered.about['models'][model]['run_id']}]"
+    users = unlogged.simulation.gathered.about["users"]["all"]
+    (told,) = budget_left_aside(ask(f"models=[{unlogged.filed.run_id}]", f"budget.contacts={users // 20}").simulation)
+    words = shlex.split(told.partition("in place of budget.contacts type ")[2].removesuffix("."))
+    kept = ask(origin, *words).simulation
+    assert kept.first.endswith("budget")
+    assert 0 < kept.values[kept.first]["contacts_per_1000"].value < 75  # 50 on validation, where its cut-off was fixed
 
 
 def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResult) -> None:

@@ -1,3 +1,5 @@
+import shlex
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,3 +63,12 @@ def test_the_digest_follows_the_specification_and_nothing_else() -> None:
 def test_sides_of_cuts_are_checked(cut_belongs: list[str]) -> None:
     with pytest.raises(InputError):
         Bands(**(intent().model_dump() | {"cut_belongs": cut_belongs}))
+
+
+def test_segments_of_one_s_own_are_named_as_the_refusal_says() -> None:
+    node = {"name": "ours", "cuts": [0.1, 0.3], "actions": {"cold": "none", "warm": "email", "hot": "call"}}
+    with pytest.raises(InputError, match="bands: names the segments") as refused:
+        Component.of({"_target_": "tippingpoint.policies.bands.Bands", **node}, "policy").build(Policy, "policy")
+    word = shlex.split(str(refused.value).partition(" type ")[2].removesuffix("."))[0]
+    assert compose("run", [word]).policy.bands == ["cold", "warm", "hot"]
+    assert Bands(**node, bands=compose("run", [word]).policy.bands).segments == ("cold", "warm", "hot")

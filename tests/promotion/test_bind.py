@@ -1,5 +1,6 @@
 """A policy bound to the model of a registered version: a version of its own, judged on value and lint alone."""
 
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from mlflow import MlflowClient
 
 from tests.promotion.promoting import kinds, promoting, rolling_back, words_of
 from tests.scoring.scoring import CHALLENGER
+from tests.simulation.simulations import ask
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.generators.world import World
@@ -20,6 +22,7 @@ from tippingpoint.promotion.bind import BindResult, policy_bind
 from tippingpoint.promotion.settings import BindSettings
 from tippingpoint.scoring.job import score
 from tippingpoint.scoring.settings import ScoreSettings
+from tippingpoint.simulation.decision import made_anew, of_simulation
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.journal import CHAMPION, read
 from tippingpoint.tracking.promotion import aliases
@@ -84,6 +87,23 @@ def test_the_file_that_scores_is_the_same_and_the_policy_another(client: MlflowC
     assert after == before.model_copy(update={"checks": {}}), "segments of another policy were not looked at"
 
 
+def test_a_policy_that_was_simulated_is_bound_as_the_box_says(client: MlflowClient) -> None:
+    simulation = ask("models=[models:/conversion/1]", "policy.cuts=[0.2,0.5]").simulation
+    line = made_anew(simulation, "models:/conversion/1")
+    assert line.startswith("tippingpoint policy bind models:/conversion/1 policy.")
+    assert made_anew(ask("models=[models:/conversion/1]").simulation, "models:/conversion/1") == ""
+    bound = load_decider(client, binding(*shlex.split(line)[4:]).version).decider.policy
+    assert (bound.cuts, bound.version) == ((0.2, 0.5), 2)
+
+
+def test_other_prices_that_were_simulated_take_a_fit_as_the_box_says(client: MlflowClient) -> None:
+    simulation = ask("models=[models:/conversion/1]", "economics.price=8", "policy=top_fraction").simulation
+    line = made_anew(simulation, "models:/conversion/1")
+    assert line == "tippingpoint compare policy=top_fraction economics=freemium economics.price=8.0 …"
+    following = of_simulation(simulation).following
+    assert following.startswith(("tippingpoint compare ", "tippingpoint simulate "))
+
+
 def test_typed_again_it_is_the_same_version(client: MlflowClient) -> None:
     first, second = binding(*CUTS), binding(*CUTS)
     assert (first.version, first.again, second.version, second.again) == (first.version, False, first.version, True)
@@ -121,7 +141,13 @@ def test_what_statistics_say_is_what_users_say(simulation: tuple, workspace: Pat
     [
         (["policies=[best_action]"], "cannot decide"),
         (["policies=[retention]"], "reads .monthly_watch_hours., which is not there"),
-        (["policy.actions.high=discount_20", "policy.version=2"], "no response"),
+        (
+            ["policy.actions.high=discount_20", "policy.version=2"],
+            r"made for none.* alone.*compare policy=… economics=…",
+        ),
+        (["policy=retention"], "reads .monthly_watch_hours., which is not there"),
+        (["policy=top_fraction", "policies=[retention]"], "named twice"),
+        (["economics.price=8"], r"keeps its prices\. Others take a fit: type tippingpoint compare"),
         (["policy.cuts=[0.4,0.7]"], "own policy"),
         (["policy.cuts=[0.3,0.7]"], "Type policy.version=2"),
         (["model=models:/conversion/9", *CUTS], "there is no models:/conversion/9"),

@@ -4,12 +4,12 @@ Hydra is imported when something is composed: the command's own screen needs non
 """
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tippingpoint.config.meant import bound_policy, elsewhere, in_place, with_comma
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override, quoted
@@ -158,6 +158,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         key = nothing[0].lstrip("+").partition("=")[0]
         what = "{} takes nothing away: what is given is laid over what is there"
         raise InputError(key, what, f"Type ~{key}.NAME to leave one out, ~{key} for all.")
+    if verb == "policy_bind":
+        overrides = bound_policy(overrides)
     if verb in VERSIONED:
         overrides = [re.sub(r"^model=", "model.version=", word) for word in overrides]
     # What is left out would be the class's own.
@@ -214,9 +216,7 @@ def own_groups(config_dir: str | None) -> list[str]:
 
 def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
     """Say a composition error of Hydra's in our form: where, what, and the nearest valid name."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException
-    from omegaconf import DictConfig, OmegaConf
 
     text = str(error)
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
@@ -231,28 +231,11 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             return InputError("data", "is the kind of data, not a file", f"Type data=csv {path} data.target=…")
         return InputError(group, f"there is no {group}={option}", nearest(option, options))
     if found := re.search(r"Could not override '([^'@]+)'", text):
-        parent, _, leaf = found[1].rpartition(".")
-        parsed = OverridesParser.create().parse_overrides(as_added(verb, overrides))
-        kept = [str(o.input_line) for o in parsed if o.key_or_group != found[1] and not o.is_sweep_override()]
-        config = compose(verb, kept, config_dir) if len(kept) < len(parsed) else OmegaConf.create()
-        config = OmegaConf.select(config, parent) if parent else config
-        known = [str(key) for key in config] if isinstance(config, DictConfig) else []
-        if parent == "data" and leaf in ("path", "target"):
-            return InputError(
-                found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
-            )
-        if leaf in known:  # Hydra means a key of the dict that was typed
-            typed = next(word for word in overrides if word.startswith(f"{found[1]}="))
-            return InputError(found[1], "holds other keys", f"Type {shlex.quote(f'++{typed}')} to put yours in place.")
-        return InputError(found[1], "unknown key", nearest(leaf, known))
+        return _not_overridden(found[1], verb, overrides, config_dir)
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
-        return InputError(
-            key,
-            f"{value!r} has a comma",
-            f"Type {key}={shlex.quote(f'[{value}]')} for a list, {override(key, value)} for one text, or add -m to run"
-            " one job for each.",
-        )
+        whole = _is_whole(key, verb, overrides, config_dir)
+        return InputError(key, f"{value!r} has a comma", with_comma(key, value, whole))
     if isinstance(error, OverrideParseException):
         return _not_made_out(*masked(error.override).partition("="))
     if found := re.search(r"Multiple values for ([\w/]+)", text):
@@ -265,6 +248,37 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
     if text.startswith("Only one of --"):
         return InputError("command line", "-m, --cfg and --info exclude each other", "Leave out all but one.")
     return _culprit(error, verb, overrides, config_dir)
+
+
+def _not_overridden(key: str, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
+    """Say that no config has a key that was typed, or that it holds other keys than those typed."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import DictConfig, OmegaConf
+
+    parent, _, leaf = key.rpartition(".")
+    parsed = OverridesParser.create().parse_overrides(as_added(verb, overrides))
+    kept = [str(o.input_line) for o in parsed if o.key_or_group != key and not o.is_sweep_override()]
+    config = compose(verb, kept, config_dir) if len(kept) < len(parsed) else OmegaConf.create()
+    config = OmegaConf.select(config, parent) if parent else config
+    known = [str(key) for key in config] if isinstance(config, DictConfig) else []
+    if parent == "data" and leaf in ("path", "target"):
+        return InputError(key, "these data are generated", f"For a table of your own add data=csv {key}=…")
+    if leaf in known:  # Hydra means a key of the dict that was typed
+        typed = next(word for word in overrides if word.startswith(f"{key}="))
+        return InputError(key, "holds other keys", f"Type {in_place(key, typed)} to put yours in place.")
+    if not parent and (meant := [*elsewhere(OmegaConf.to_container(config), leaf)]):
+        return InputError(key, "unknown key", f"Type {' or '.join(f'{other}=…' for other in meant[:3])}.")
+    return InputError(key, "unknown key", nearest(leaf, known))
+
+
+def _is_whole(key: str, verb: str, overrides: Sequence[str], config_dir: str | None) -> bool:
+    """Whether a key holds a whole number, where it is not typed."""
+    from omegaconf import OmegaConf
+
+    others = [word for word in overrides if word.lstrip("+").partition("=")[0] != key]
+    with suppress(InputError):
+        return isinstance(OmegaConf.select(compose(verb, others, config_dir), key), int)
+    return False
 
 
 def _culprit(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:

@@ -17,6 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.yaml_files import line_of, read_text, with_line
 
+CLASSES = {"economics": "tippingpoint.economics.Economics", "policy": "tippingpoint.policies.bands.Bands"}
+"""Groups whose options name a class, and the one that is most often meant."""
+PACKAGE = re.compile(r"^# *@package +(?!_group_)", re.MULTILINE)
+
 
 class OwnFolder(ConfigSource):
     """A folder of options beside the shipped ones; in Hydra's search path as `own://FOLDER`."""
@@ -35,7 +39,9 @@ class OwnFolder(ConfigSource):
         except (ValueError, OSError, OmegaConfBaseException) as error:
             said = " ".join(str(error).split())
             raise InputError(where, f"is no config ({said})", "See conf/ for examples.") from error
-        _refuse_defaults(OmegaConf.to_container(config, resolve=False), where)
+        node = OmegaConf.to_container(config, resolve=False)
+        _refuse_defaults(node, where)
+        _refuse_nameless(node, path, text)
         return ConfigResult(self.provider, self.full_path(), config, header)
 
     def available(self) -> bool:
@@ -95,6 +101,14 @@ def _at(error: InputError, path: Path, group: str) -> str:
     if line := line_of(path, key.split(".")):
         return f"{path}, line {line}"
     return str(path) if error.what == "not given" and above != "_global_" else ""
+
+
+def _refuse_nameless(node: Any, path: Path, text: str) -> None:
+    """Refuse prices or a policy without a class: they would be laid over others, whose actions then count too."""
+    group = path.parent.name
+    if group in CLASSES and "_target_" not in node and "defaults" not in node and not re.search(PACKAGE, text):
+        remedy = f"Write its class as first line, as _target_: {CLASSES[group]}; conf/{group} has others."
+        raise InputError(str(path), "names no class: a `_target_` is missing", remedy)
 
 
 def _refuse_defaults(node: Any, where: str) -> None:

@@ -28,6 +28,27 @@ def retyped(config: Mapping[str, Any], parts: Sequence[str] = PARTS) -> str:
     return " ".join(words)
 
 
+def typed_as(group: str, node: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Return the words for one part: the option of its name, and what was changed of `own`, or of what is shipped.
+
+    An option that is none of the shipped is one of a folder of the user's own, as it was typed before. A policy that
+    changed has the next version.
+
+    Examples
+    --------
+    >>> typed_as("economics", {"name": "ours", "price": 8.0}, {"name": "ours", "price": 9.99})
+    ['economics=ours', 'economics.price=8.0']
+    """
+    name, written = node["name"], own
+    if own["name"] != name or own.get("_target_") != node.get("_target_"):
+        shipped = (config_folder() / group / f"{name}.yaml").is_file() and group == "policy"
+        written = _written(group, name) if shipped else node
+        written = {key: of for key, of in written.items() if key in node}
+    elif own != node and "version" in own and own["version"] == node["version"]:
+        node = {**node, "version": own["version"] + 1}
+    return [override(group, name), *_changes(group, written, node)]
+
+
 def _component(group: str, node: Mapping[str, Any], usual: str) -> list[str]:
     """The option of a group that a node was made of, if it is not the usual one, and what was changed."""
     changes = {}

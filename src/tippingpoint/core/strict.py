@@ -1,5 +1,6 @@
 """Closed typed models: a config that cannot be right is refused in one message that says what to type."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -7,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tippingpoint.core.errors import InputError, nearest
@@ -145,6 +147,8 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         without = f", or ~{path} to do without" if field and field.get_default(call_default_factory=True) == {} else ""
         what = f"holds keys with values; got {'null' if given is None else repr(given)}"
         return InputError(path, what, f"Type {path}.KEY=VALUE{without}.")
+    if detail["type"] == "model_type":
+        return _not_a_node(path, given, list(_at(model, detail["loc"]).model_fields))
     if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):
         return InputError(path, f"must be a list; got {given!r}", f"Type {override(path, [given])}.")
     if detail["type"] in ("too_short", "too_long") and isinstance(given, list | tuple):
@@ -155,6 +159,8 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         what = f"takes {'at least' if least else 'at most'} {items}; got {of['actual_length']}"
         return InputError(path, what, f"Type {path}='[{','.join('…' * min(number, 3))}]'." if number else "")
     what, _, remedy = _said(model, detail).partition(". ")
+    if path and (share := _share(model, detail)) is not None:
+        remedy = f"Type {path}={share:.12g}."
     if isinstance(given, str | int | float | bool | list) or given is None:
         what = f"{what[0].lower()}{what[1:]}; got {'null' if given is None else repr(given)}"
     if not path and (key := what.partition(" ")[0]) in model.model_fields:  # a rule of several keys begins with one
@@ -162,10 +168,43 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
     return InputError(path or "config", what, remedy)
 
 
+def _not_a_node(path: str, given: Any, fields: list[str]) -> InputError:
+    """Refuse what stands where keys with values do: a value alone is most often that of the first key."""
+    first, *others = fields
+    remedy = f"It has the keys {', '.join(fields)}."
+    if isinstance(given, str | int | float) and path:
+        more = f"; it has the keys {', '.join(others)} too" if others else ""
+        remedy = f"Type {override(f'{path}.{first}', given)}{more}."
+    return InputError(
+        path or "config", f"holds keys with values; got {'null' if given is None else repr(given)}", remedy
+    )
+
+
+def _share(model: type[BaseModel], detail: ErrorDetails) -> float | None:
+    """The share that `4%` says, or 4 where the most is 1; None where nothing, or no valid share, is said so."""
+    given, found = detail["input"], None
+    field = _field(model, detail)
+    bounds = dict(pair for rule in (field.metadata if field else ()) for pair in _bounds(rule))
+    if isinstance(given, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", given)):
+        found = float(match[1]) / 100
+    elif isinstance(given, int | float) and 1 < given <= 100 and 1 in (bounds.get("lt"), bounds.get("le")):
+        found = given / 100
+    if found is None or not detail["type"].startswith(("float", "less_than")):
+        return None
+    least, above = bounds.get("ge", -math.inf), bounds.get("gt", -math.inf)
+    most, below = bounds.get("le", math.inf), bounds.get("lt", math.inf)
+    return found if least <= found <= most and above < found < below else None
+
+
+def _field(model: type[BaseModel], detail: ErrorDetails) -> FieldInfo | None:
+    """The field that an error is about."""
+    return _at(model, detail["loc"][:-1]).model_fields.get(str((detail["loc"] or [""])[-1]))
+
+
 def _said(model: type[BaseModel], detail: ErrorDetails) -> str:
     """What pydantic says, in our words."""
     kind, ctx = detail["type"], detail.get("ctx", {})
-    field = _at(model, detail["loc"][:-1]).model_fields.get(str((detail["loc"] or [""])[-1]))
+    field = _field(model, detail)
     if kind == "string_pattern_mismatch" and field and field.title:
         return f"must be {field.title}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):

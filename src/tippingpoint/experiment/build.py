@@ -1,5 +1,6 @@
 """Asking: every component built, users loaded and split, evidence gathered, before any model is fitted."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +54,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
-    _refuse_unknown_actions(policy, actions)
+    _refuse_unknown_actions(policy, actions, economics)
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
@@ -170,13 +171,37 @@ def _refuse_named_control(policy: Policy, source: Source) -> None:
         raise InputError("policy.actions", f"the control {control!r} is called none here", f"Type {typed}.")
 
 
-def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:
+def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...], economics: Economics) -> None:
     if unknown := sorted({*policy.actions.values()} - {*actions}):
-        other = next((action for action in actions if action != "none"), "none")
-        wrong = (segment for segment, action in policy.actions.items() if action in unknown)
-        typed = " ".join(override(f"policy.actions.{segment}", other) for segment in wrong)
         what = f"no user ever got {unknown[0]!r}, so nothing is known about it"
-        raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
+        typed = " ".join([*_given_instead(policy, actions), *_lacking_prices(actions, economics)])
+        raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or other actions.")
+
+
+def _given_instead(policy: Policy, actions: tuple[str, ...]) -> list[str]:
+    """Words that give a policy actions users got: all where it chooses among them; else no two segments the same."""
+    others = [action for action in actions if action != "none"]
+    if policy.chosen_by_outcomes:
+        try:
+            whole = override("+policy.actions", {action: action for action in ("none", *others)})
+        except ValueError:  # its segments may go by any name, and some names can stand in a file only
+            named = {f"action_{k}": action for k, action in enumerate(others, start=1)}
+            whole = override("+policy.actions", {"none": "none"} | named)
+        return ["'~policy.actions'", whole]
+    left = [action for action in others if action not in policy.actions.values()]
+    wrong = [segment for segment, action in policy.actions.items() if action not in actions]
+    idle = ["none"] * (len(wrong) - len(left))
+    return [override(f"policy.actions.{of}", action) for of, action in zip(wrong, [*idle, *left], strict=False)]
+
+
+def _lacking_prices(actions: tuple[str, ...], economics: Economics) -> list[str]:
+    """The word that prices actions which have no price, with a cost to fill in; none where it cannot be typed."""
+    lacking = [action for action in actions if action not in economics.priced]
+    if not lacking or economics.per_user:
+        return []
+    with contextlib.suppress(ValueError):
+        return [override("+economics.actions", {action: {"contact_cost": 0} for action in lacking})]
+    return []
 
 
 def fitted_on(question: ExperimentSpec, users: Users) -> np.ndarray:

@@ -189,6 +189,7 @@ def _of_contestants(
 ) -> dict[str, Any]:
     return {
         "models": {name: _of_model(model) for name, model in models.items()},
+        "own": {name: _own(model) for name, model in models.items() if model.registered},
         "policies": {name: policy.specification() for name, policy in policies.items()},
         "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
     }
@@ -240,6 +241,13 @@ def _of_model(model: LoadedModel) -> dict[str, str]:
         by_effect = {*model.config.get("learner", {})} - {"response"}  # such jobs choose by what the policy brings
         kept |= {"registered": model.registered, "chosen_by": "value" if by_effect else model.config["select_by"]}
     return kept
+
+
+def _own(model: LoadedModel) -> dict[str, Any]:
+    """The policy and the prices that a registered version was made with."""
+    policy = Component.of(model.config["policy"], "policy").build(Policy, "policy")
+    economics = Component.of(model.config["economics"], "economics").build(Economics, "economics")
+    return {"policy": policy.specification(), "prices": economics.specification()}
 
 
 def users_of(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.model_output import probability
 from tippingpoint.policies.effects import Predicted
@@ -125,6 +126,12 @@ class Policy(StrictModel, ABC):
     @model_validator(mode="after")
     def _every_segment_has_an_action(self) -> Self:
         if set(self.actions) != set(self.segments):
+            if "bands" in type(self).model_fields and len(self.actions) == len(self.segments):
+                bands = override("policy.bands", [*self.actions])
+                what = (
+                    f"actions of {self.name} name {', '.join(self.actions)}, its bands are {', '.join(self.segments)}"
+                )
+                raise ValueError(f"{what}. bands: names the segments, from the lowest score up: type {bands}.")
             raise ValueError(
                 f"actions of {self.name} must name each of {', '.join(self.segments)}, and no other segment. For those"
                 " of another policy type policy=NAME too."

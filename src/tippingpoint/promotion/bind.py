@@ -166,7 +166,7 @@ def _check(client: Client, settings: BindSettings, source: Contestant, policy: P
     """Refuse a policy that the version's model and deployment cannot decide by, before anything is written."""
     assert source.decider is not None
     again = Component.of(policy.bound(), "policy").build(Policy, "policy")
-    fit = "Fit one that knows it: tippingpoint compare policy=…"
+    fit = "It keeps its actions and prices. Others take a fit: type tippingpoint compare policy=… economics=…."
     alone = "Name a policy that decides by score and columns."
     check_policy_fits("policy", source.model, again, source.decider.deployment, fit, alone)
     named = " ".join(map(quote, settings.policies))

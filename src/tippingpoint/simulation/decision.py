@@ -1,10 +1,13 @@
 """What a simulation comes to: ship, do not ship or test first."""
 
+import shlex
+
 import numpy as np
 
+from tippingpoint.config.retyped import typed_as
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.decision import Case, Decision, Word, decide, losers, losing_in_words, signed
-from tippingpoint.experiment.simulation_result import EVERYONE, NONE, Simulation
+from tippingpoint.experiment.simulation_result import EVERYONE, NONE, THEN, Simulation
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
@@ -63,7 +66,9 @@ def _following(simulation: Simulation) -> dict[Word, str]:
     registered = models.get(simulation.first.split(PAIR)[0], {}).get("registered")
     again = override("models", [of["run_id"] for of in models.values()])
     following: dict[Word, str] = {"Do not ship": f"tippingpoint simulate {again} policies='[top_fraction,best_action]'"}
-    if registered:
+    if registered and (anew := made_anew(simulation, registered)):
+        following |= {"Ship": anew, "Test first": anew}
+    elif registered:
         version = override("model", registered)
         following |= {
             "Ship": f"tippingpoint promote {version}",
@@ -72,3 +77,26 @@ def _following(simulation: Simulation) -> dict[Word, str]:
     if simulation.vetoed:
         following["Test first"] = f"tippingpoint diagnostics {simulation.vetoed[0]}"
     return following
+
+
+def made_anew(simulation: Simulation, version: str) -> str:
+    """What makes a version of the policy and prices that were simulated; '' where `version` has them already.
+
+    Another policy over the same actions is bound to the model; other actions or prices take a fit.
+    """
+    about = simulation.gathered.about
+    model, _, name = simulation.first.removesuffix(THEN).partition(PAIR)
+    own, policy = about.get("own", {}).get(model), simulation.asked.policies.get(name)
+    if own is None or policy is None:
+        return ""
+    asked = {"policy": policy.specification(), "economics": simulation.asked.economics.specification()}
+    before = {"policy": own["policy"], "economics": own["prices"]}
+    if not (other := [part for part in asked if asked[part] != before[part]]):
+        return ""
+    words = {part: typed_as(part, asked[part], before[part]) for part in other}
+    known = {*own["policy"]["actions"].values()} | ({*about["actions"]} if simulation.kind != "assumed" else set())
+    if other == ["policy"] and not policy.chosen_by_outcomes and {*policy.actions.values()} <= known:
+        laid_over = all(asked["policy"][key] == before["policy"][key] for key in ("_target_", "name"))
+        typed = " ".join(words["policy"][laid_over:])  # what is bound has the version's own policy below it
+        return f"tippingpoint policy bind {shlex.quote(version)} {typed}"
+    return f"tippingpoint compare {' '.join(word for of in words.values() for word in of)} …"

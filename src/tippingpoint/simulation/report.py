@@ -1,5 +1,6 @@
 """What the terminal shows of a simulation: one screen."""
 
+import math
 from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
@@ -283,7 +284,21 @@ def budget_left_aside(simulation: Simulation) -> list[str]:
     return [
         f"No cut-offs are chosen for the budget of {budget_in_words(simulation)}: uplift is {why}. As written,"
         f" {simulation.first} is {'over' if total > limit.total else 'within'} it, with {_spent(total, simulation)}."
+        + _kept_by_rank(simulation, total)
     ]
+
+
+def _kept_by_rank(simulation: Simulation, total: float) -> str:
+    """What to type to keep a budget of contacts by rank alone, which takes no evidence; '' where it is kept."""
+    limit = simulation.asked.budget
+    assert limit is not None
+    policy = simulation.asked.policies.get(simulation.first.removesuffix(THEN).split(PAIR)[-1])
+    acts = [action for action in (policy.actions.values() if policy else ()) if action != "none"]
+    if limit.unit != "contacts" or total <= limit.total or not acts or not limit.total:
+        return ""
+    per_1000 = math.floor(1e4 * limit.total / limit.users) / 10 or 1000 * limit.total / limit.users
+    words = f"policy=budget policy.per_1000={per_1000:g} {override('policy.actions.top', acts[-1])}"
+    return f" Those of highest score keep it: in place of budget.contacts type {words}."
 
 
 def _cuts(cuts: Iterable[float] | None) -> str:

@@ -157,7 +157,9 @@ def check_policy_fits(
         When it does, or cannot.
     """
     if lost := sorted(set(policy.actions.values()) - set(deployment.actions)):
-        raise InputError(exact, f"its policy gives {lost}, its deployment.json has no response to it", lost_remedy)
+        known = ", ".join(deployment.actions)
+        what = f"its policy gives {', '.join(map(repr, lost))}, and the version was made for {known} alone"
+        raise InputError(exact, what, lost_remedy)
     empty = pd.DataFrame(
         {
             c: pd.Series([np.nan] if kind == "number" else [None], dtype=DTYPES[kind])
