@@ -88,6 +88,7 @@ CASES = (
     Case("run policy=intent_shares policy.cuts='[0.1,0.3]'"),
     Case(f"{OWN} data.target=bought data.id=plan"),
     Case("run policy.actions.high=email"),
+    Case("run ~policy.actions +policy.actions='{cold: none, warm: discount_10, hot: checkout_prompt}'"),
     Case("run ++policy.actions.top=none", fill={"policy=NAME": "policy=top_fraction"}),
     Case(f"{CSV} data.encoding=klingon", ["data.encoding=cp1252"]),
     Case("run data=csv data.path=users.csv"),
