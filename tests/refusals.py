@@ -29,7 +29,7 @@ class Refusal(str):
 
 PLACE = re.compile(r"…|\b(KEY|VALUE|NAME|NUMBER|VERSION|ALIAS)\b")
 """A place to fill in."""
-WORD = r"(?:[+~]{0,2}[a-z][\w./]*=|~[a-z])"
+WORD = r"'?(?:[+~]{0,2}[a-z][\w./]*=|~[a-z])"
 """How an override begins."""
 
 

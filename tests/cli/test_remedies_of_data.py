@@ -69,6 +69,10 @@ CASES = (
     Case("run data=csv"),
     Case("run '~data.path' data=csv data.target=converted"),
     Case("run economics.actions=3"),
+    Case("run economics.actions.discount_10=3"),
+    Case("run economics.price=9,99"),
+    Case("plan rate=4 users_per_day=1000"),
+    Case("plan rate=4% users_per_day=1000"),
     Case(f"{CSV} data.drop=age"),
     Case("tune tune.objectives=[]"),
     Case("tune model=logistic model.logistic.search.C=1", ["model.logistic.search.C='{choices: [0.1, 1]}'"]),
@@ -84,6 +88,7 @@ CASES = (
     Case("run policy=intent_shares policy.cuts='[0.1,0.3]'"),
     Case(f"{OWN} data.target=bought data.id=plan"),
     Case("run policy.actions.high=email"),
+    Case("run ~policy.actions +policy.actions='{cold: none, warm: discount_10, hot: checkout_prompt}'"),
     Case("run ++policy.actions.top=none", fill={"policy=NAME": "policy=top_fraction"}),
     Case(f"{CSV} data.encoding=klingon", ["data.encoding=cp1252"]),
     Case("run data=csv data.path=users.csv"),
@@ -163,7 +168,8 @@ RARE = Case(
 )
 """Fits on users whose action is none, of whom nobody bought."""
 NOT_TYPED = {
-    "config/compose.py hydra_error": "its last remedy needs a dict of one's own keys: tests/config",
+    "config/compose.py _not_overridden": "its last remedy needs a dict of one's own keys: tests/config",
+    "config/meant.py bound_policy": "of policies bound to a version: tests/promotion/test_bind.py",
     "data/logged_action.py in_all": "chances that do not sum to 1: tests/measurement/test_measure_arms.py",
     "data/events/as_of.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py Columns._is_known": "of mapped logs: tests/data/events/test_mapping.py",

@@ -343,7 +343,7 @@ class Simulation:
         best = self.cut_offs()
         ranges = {"untold_cuts": best.inconclusive_ranges} if best else {}
         return {
-            **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
+            **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices", "own")},
             "evidence": self.label,
             **({"assumption": self.assumption} if self.assumption else {}),
             "findings": [finding.to_dict() for finding in self.findings],
