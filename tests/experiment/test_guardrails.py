@@ -17,7 +17,6 @@ from tippingpoint.experiment.decision import Case, Guardrail, decide
 from tippingpoint.experiment.guardrails import check_guardrails, guarded
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.promotion.judge import digest_of_gate
 from tippingpoint.promotion.quality_checks import guardrails
 
 WATCHED = -2.0
@@ -95,9 +94,9 @@ def test_a_gate_holds_every_measure_to_its_margin() -> None:
 def test_gates_and_configs_of_before_keep_their_digests() -> None:
     of = {"quality": None, "better": None, "value": None, "calibration": None, "slices": None, "signature": None}
     gate = Gate(name="g", alpha=0.05, reload=None, speed=None, explanation=None, fresh=None, looks=None, **of)
-    assert digest_of_gate(gate) == "5296460f"  # as it was before gates knew guardrails
+    assert gate.digest == "5296460f"  # as it was before gates knew guardrails
     other = gate.model_copy(update={"guardrails": GateCheck(inconclusive="passes")})
-    assert digest_of_gate(other) != digest_of_gate(gate)
+    assert other.digest != gate.digest
     part = {"_target_": "x"}
     plain = {"model": {"m": part}, "data": part, "policy": part, "economics": part}
     assert "guardrails" not in Settings.model_validate(plain).model_dump(mode="json")

@@ -1,5 +1,7 @@
 """The checks of a gate, and what each is held against, as `conf/gate/standard.yaml` lists them."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -102,3 +104,18 @@ class Gate(StrictModel):
     @classmethod
     def _may_be_spelled_as_before(cls, node: Any) -> Any:
         return modern_gate(node) if isinstance(node, Mapping) else node
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits of what it asks; a key that is new and at its default leaves those of old journals."""
+        asked = self.model_dump(mode="json", by_alias=True)
+        if not self.approval:
+            del asked["approval"]
+        if self.guardrails == Gate.model_fields["guardrails"].default:
+            del asked["guardrails"]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def title(self) -> str:
+        """Name and digest, as judgements name it."""
+        return f"{self.name} {self.digest}"

@@ -33,9 +33,9 @@ class PolicyTree(Rules):
     Examples
     --------
     >>> tree = PolicyTree(actions={"none": "none", "email": "email"}, depth=1, least=1)
-    >>> users = pd.DataFrame({"visits": [1.0, 2.0, 3.0, 4.0]})
-    >>> money = np.array([[0.0, -1.0], [0.0, -1.0], [0.0, 2.0], [0.0, 2.0]])
-    >>> bound = tree.bind(FitContext(users, users, np.zeros(4), measured=lambda actions: (money, np.zeros((4, 2)))))
+    >>> users = pd.DataFrame({"visits": np.tile([1.0, 2.0, 3.0, 4.0], 50)})
+    >>> money = np.column_stack([np.zeros(200), np.where(users["visits"] > 2, 2.0, -1.0)])
+    >>> bound = tree.bind(FitContext(users, users, np.zeros(200), measured=lambda actions: (money, np.zeros((200, 2)))))
     >>> bound.learnt_in_words
     'Rules: if visits > 2: email; otherwise: none.'
     """

@@ -1,7 +1,5 @@
 """A registered version held against the champion, on the version's own test users."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -99,18 +97,7 @@ def judge(
     found += _of_procedure(gate, look, reported, picked, sure, findings)
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
     pair, size = (candidate.uri, against), len(users.parts.test)
-    return Judgement(f"{gate.name} {digest_of_gate(gate)}", *pair, users.test, size, look, sure, checks, findings)
-
-
-def digest_of_gate(gate: Gate) -> str:
-    """8 hex digits of what a gate asks."""
-    asked = gate.model_dump(mode="json", by_alias=True)
-    if not asked["approval"]:  # as it was before gates knew of it
-        del asked["approval"]
-    if gate.guardrails == Gate.model_fields["guardrails"].default:  # journals hold digests from before there were any
-        del asked["guardrails"]
-    written = json.dumps(asked, sort_keys=True)
-    return hashlib.sha256(written.encode()).hexdigest()[:8]
+    return Judgement(gate.title, *pair, users.test, size, look, sure, checks, findings)
 
 
 def _score_both(candidate: Contestant, champion: Contestant | str | None, users: JudgedUsers) -> Scores:

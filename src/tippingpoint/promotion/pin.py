@@ -9,7 +9,6 @@ from rich.text import Text
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError
 from tippingpoint.promotion.approve import limits
-from tippingpoint.promotion.pinned_gate import titled
 from tippingpoint.promotion.registry_status import described, named
 from tippingpoint.promotion.report import named as in_words
 from tippingpoint.promotion.settings import PinSettings
@@ -57,7 +56,7 @@ class PinResult(Result):
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        what = f"gate={titled(self.gate)}" if self.gate else "no gate"
+        what = f"gate={self.gate.title}" if self.gate else "no gate"
         lines = [f"{what} is pinned on models:/{self.name}{'' if self.entry else ' already'}."]
         if self.gate is not None and self.gate.approval:
             lines.append(f"Next: tippingpoint promote request {in_words(self.of, self.name)}")
@@ -85,7 +84,7 @@ def promote_pin(settings: PinSettings) -> PinResult:
         check_manages(client, model, PIN)
     try_rights(client, model)
     journal = moves(client, model)
-    asked = {} if settings.unpin else {"asked": settings.gate.model_dump(mode="json"), "gate": titled(settings.gate)}
+    asked = {} if settings.unpin else {"asked": settings.gate.model_dump(mode="json"), "gate": settings.gate.title}
     pinned = None if settings.unpin else settings.gate
     held = limits() if pinned and pinned.approval else ""
     if (journal.pin.judgement if journal.pin else {}) == asked:

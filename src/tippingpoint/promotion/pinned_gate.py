@@ -9,7 +9,6 @@ from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import validate
-from tippingpoint.promotion.judge import digest_of_gate
 from tippingpoint.tracking.journal import Entry, moves
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_manages
@@ -123,11 +122,6 @@ def check_approval(asked: AskedGate, words: str) -> None:
         by = f" that entry {asked.pin.entry.number} pinned" if asked.pin else ""
         what = f"gate={asked.gate.name}{by} asks for a second person's approval"
         raise RefusedError(APPROVAL, what, f"Type tippingpoint promote request {words}".rstrip() + ".")
-
-
-def titled(gate: Gate) -> str:
-    """Name and digest of a gate, as judgements name it."""
-    return f"{gate.name} {digest_of_gate(gate)}"
 
 
 def _asked(gate: Gate) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.promotion import soundness_checks
 from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.contestants import Contestant, judged_users, test_of
-from tippingpoint.promotion.judge import digest_of_gate
 from tippingpoint.promotion.policy_ground import FiledGround, PolicyValues, UsersGround, filed_ground
 from tippingpoint.promotion.quality_checks import guardrails, value_of
 from tippingpoint.promotion.verdict import Check, Judgement
@@ -96,7 +95,7 @@ def judge_policy(
         checks.append(found.when_inconclusive(looks.inconclusive))
     if gate.diagnostics:
         checks.append(soundness_checks.diagnosed(values.findings).when_inconclusive(gate.diagnostics.inconclusive))
-    asked_of, test = f"{gate.name} {digest_of_gate(gate)}", test_of(candidate.model)
+    asked_of, test = gate.title, test_of(candidate.model)
     said = tuple(checks)
     return (
         Judgement(asked_of, candidate.uri, champion.uri, test, values.users, look, sure, said, values.findings),

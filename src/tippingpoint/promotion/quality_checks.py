@@ -14,14 +14,12 @@ from tippingpoint.models.calibration import INSIDE, log_losses
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.support import LEAST_EXPECTED, Basis
 from tippingpoint.promotion.alpha_spending import ends, fewest, power
-from tippingpoint.promotion.verdict import Check, Verdict
+from tippingpoint.promotion.verdict import NEEDED, Check, Verdict
 
 LEAST = 50
 """Test users of either outcome from which on the normal approximation of a ROC AUC is believed."""
 LEAST_IN_SLICE = 30
 """Users of either outcome a slice needs before its ROC AUC is compared."""
-NEEDED = "needed"
-"""Figure of a check that nothing but more users lets in: so many of either outcome."""
 FEW = "only {} test users have the rarer outcome; {} are needed"
 
 

@@ -13,8 +13,7 @@ from rich.text import Text
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
-from tippingpoint.promotion.quality_checks import NEEDED
-from tippingpoint.promotion.verdict import Judgement
+from tippingpoint.promotion.verdict import NEEDED, Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from tippingpoint.experiment.diagnostics import Findings
 
 Verdict = Literal["passes", "fails", "inconclusive"]
+NEEDED = "needed"
+"""Figure of a check that nothing but more users lets in: so many of either outcome."""
 
 
 @dataclass(frozen=True)
