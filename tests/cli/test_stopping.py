@@ -64,8 +64,8 @@ def test_a_signal_that_is_lost_stops_the_run_before_its_next_step(
 ) -> None:
     step = getattr(verb, after)
 
-    def done(*given: Any) -> Any:
-        found = step(*given)
+    def done(*given: Any, **named: Any) -> Any:
+        found = step(*given, **named)
         Dropped(number)
         return found
 
