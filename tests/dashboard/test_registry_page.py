@@ -53,7 +53,7 @@ def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # 
     assert found["Version"] == "conversion 1"
     assert found["Champion since"].startswith(TODAY)
     assert any(m.value.startswith("Passed on") for m in app.markdown)
-    gate, journal = (frame.value for frame in app.dataframe)
+    gate, *_, journal = (frame.value for frame in app.dataframe)
     assert set(gate["word"]) == {"passes"}
     assert (journal["claimed"][0], journal["why"][0]) == ("on behalf of ann", "first of all")
     links = [element.proto.url for element in app.get("link_button")]
