@@ -6,14 +6,17 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from tippingpoint.dashboard import login
 from tippingpoint.reports.palette import COLOURS
 
 PAGES = "tippingpoint.dashboard.pages"
 
 
 def main() -> None:
-    """Show the chosen page; until everything is loaded, say that it is loading."""
+    """Show the chosen page, once somebody is logged in where that is asked; until all is loaded, say that it loads."""
     st.set_page_config("tippingpoint", _icon(), layout="wide")
+    if not login.passed():
+        return
     with st.spinner("Starting: the first visit waits some seconds for what decides"):
         pages = import_module(PAGES)
     pages.main()

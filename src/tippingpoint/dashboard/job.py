@@ -7,12 +7,11 @@ import tempfile
 from importlib.util import find_spec
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.dashboard import login
 from tippingpoint.dashboard.settings import DashboardSettings
 from tippingpoint.reports.palette import COLOURS
 from tippingpoint.reports.web_server import PagesResult, address, by_others, serve_pages
 
-SETTINGS = "TIPPINGPOINT_DASHBOARD"
-"""The environment variable that tells the pages the settings, as JSON: a command line can be read by others."""
 SCRATCH = "TIPPINGPOINT_DASHBOARD_SCRATCH"
 """The one that tells them where files of a moment go: what a killed server leaves there goes with the command."""
 LARGEST_MB = 200
@@ -27,22 +26,27 @@ def dashboard(settings: DashboardSettings) -> PagesResult:
     Raises
     ------
     InputError
-        When Streamlit is not installed, or others could reach the pages and nobody said that they may.
+        When Streamlit is not installed, a login is configured by half, or there is none and others could reach the
+        pages, though nobody said that they may.
     OutsideError
         When the port is taken.
     """
     if find_spec("streamlit") is None:
         raise InputError("dashboard", "needs Streamlit", "Type pip install 'tippingpoint[dashboard]'.")
-    if by_others(settings.host) and not settings.public:
+    asks = login.configured()
+    if by_others(settings.host) and not (settings.public or asks):
         what = f"{settings.host} can be reached by others, and there is no login"
-        raise InputError("host", what, "Put a login in front of host=127.0.0.1, or type public=true.")
+        raise InputError("host", what, f"Configure one: [auth] in {login.SECRETS}; or type public=true.")
+    if settings.list_makers and not asks:
+        what = "names who may download lists, and there is no login that says who somebody is"
+        raise InputError("list_makers", what, f"Configure one: [auth] in {login.SECRETS}; or type list_makers=[].")
     page = address(settings.host, settings.port)
     words = [f"--{key}={value}" for key, value in _options(settings).items()]
     command = [sys.executable, "-m", "tippingpoint.dashboard", *words]
     asked = settings.model_copy(update={"tables": settings.tables and not settings.public})
-    told = asked.model_dump_json(exclude={"output", "debug", "host", "port", "public"})
+    told = asked.model_dump(mode="json", exclude={"output", "debug", "host", "port", "public"}) | {"login": asks}
     with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
-        environment = SPARING | os.environ | {SETTINGS: told, SCRATCH: folder}
+        environment = SPARING | os.environ | {login.SETTINGS: json.dumps(told), SCRATCH: folder}
         return serve_pages("dashboard", page, settings.host, settings.port, command, environment)
 
 

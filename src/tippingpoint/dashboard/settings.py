@@ -27,6 +27,8 @@ class DashboardSettings(Serve):
     """Of the outcomes, as `measure` takes them."""
     public: bool = False
     """Whether others may reach the pages, though there is no login."""
+    list_makers: list[Annotated[str, Field(pattern=r"^[^@\s]*@[^@\s]+$")]] = []
+    """Of those who are logged in: addresses, or `@domain`, of who may download lists, save policies and name tables."""
     tables: bool = True
     """Whether visitors may name a database: it is read as whoever started the pages."""
 

@@ -16,7 +16,7 @@ import streamlit as st
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.dashboard import intake, uploads
 from tippingpoint.dashboard.intake import Listed
-from tippingpoint.dashboard.job import SETTINGS
+from tippingpoint.dashboard.login import SETTINGS
 from tippingpoint.dashboard.subject import (
     DEMOS,
     Subject,

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import streamlit as st
 
-from tippingpoint.dashboard import figures
+from tippingpoint.dashboard import figures, login
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.dashboard.tables import between, frame
@@ -260,6 +260,9 @@ def _save(now: Scenario, then: Scenario) -> None:
     if now.policy == then.policy:
         return
     name = f"{now.policy.name}_v{now.policy.version}_{now.policy.digest[:8]}.yaml"
+    if not login.makes_lists():
+        st.caption(login.VIEWS)
+        return
     st.download_button(
         f"Save as version {now.policy.version}", as_yaml(now.policy), name, "text/yaml", on_click="ignore",
         icon=":material/save:",

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import streamlit as st
 
-from tippingpoint.dashboard import intake, lists, segments
+from tippingpoint.dashboard import intake, lists, login, segments
 from tippingpoint.dashboard.state import about_expected_value, plain, session, subject, users
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.tables import frame
@@ -52,10 +52,13 @@ def page() -> None:
         value = table.select(segments.total(pl.col(column))).item()
         place.metric(name, "–" if value is None else f"{value:,.0f}")
     with right:
-        st.download_button(
-            "Download CSV", lambda: of.csv(rows), f"targets_{'_'.join(only)}.csv", "text/csv",
-            type="primary", on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+        if login.makes_lists():
+            st.download_button(
+                "Download CSV", lambda: of.csv(rows), f"targets_{'_'.join(only)}.csv", "text/csv",
+                type="primary", on_click="ignore", icon=":material/download:",
+            )  # fmt: skip
+        else:
+            st.caption(login.VIEWS)
     if of.neutralised:
         those = f"{of.neutralised:,} cells{'' if whole else ' of the whole list'}"
         st.caption(f"{those} begin like a formula: a ' stands in front, so that no spreadsheet runs them.")

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tippingpoint.core.errors import TippingpointError
-from tippingpoint.dashboard import faults, intake, uploads
+from tippingpoint.dashboard import faults, intake, login, uploads
 from tippingpoint.dashboard.state import JOINER, listed, missing, plain, session, settings, subject
 from tippingpoint.dashboard.tables import frame
 
@@ -61,7 +61,7 @@ def _take() -> None:
     """Take the file or the table that was given, once."""
     mine = session()
     given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
-    address = _address() if settings()["tables"] else ""
+    address = _address() if settings()["tables"] and login.makes_lists() else ""
     if given is not None:
         _look(lambda: uploads.look(given.name, given.getvalue()))
         mine.uploads, mine.tried = mine.uploads + 1, address
@@ -195,6 +195,9 @@ def _broken(found: intake.Listed) -> None:
             " them. They must have a point. In Excel: File, Options, Advanced, untick “Use system separators”, type a"
             " point as decimal separator and nothing for thousands, and save the file as CSV UTF-8 again."
         )
+    if not login.makes_lists():
+        st.caption(login.VIEWS)
+        return
     csv, cells = faults.broken_csv(broken)
     st.download_button(
         "Download the quarantined rows",
