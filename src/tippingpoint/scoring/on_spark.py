@@ -190,7 +190,10 @@ def _session() -> Iterator["SparkSession"]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     own = SparkSession.getActiveSession() is None
     try:
-        spark: Any = SparkSession.builder.appName("tippingpoint score").getOrCreate()
+        builder: Any = SparkSession.builder.appName("tippingpoint score")
+        if own:
+            builder = builder.config("spark.ui.showConsoleProgress", str(sys.stderr.isatty()).lower())
+        spark = builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         what = f"Spark does not start ({_last_line(error)})"
         raise InputError("engine", what, "Install Java, which Spark runs on, or leave engine=spark out.") from error
