@@ -36,7 +36,7 @@ ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of it
 
 spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of its own; needs Java
 	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }
-	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
+	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py tests/scoring/test_on_spark.py $(ARGS)
 
 dagster: .venv/dagster.stamp  ## examples/dagster_daily.py, run by Dagster in an environment of its own
 	.venv/dagster/bin/python -m pytest tests/daily/test_dagster.py $(ARGS)

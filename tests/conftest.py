@@ -185,6 +185,22 @@ def stored(workspace: Path, empty_store: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A local Spark of two workers."""
+    if shutil.which("java") is None:
+        pytest.skip("no Java is installed, which Spark runs on")
+    SparkSession = pytest.importorskip("pyspark.sql", reason="pyspark is not installed (extra: spark)").SparkSession
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+        session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()
+        yield session
+        session.stop()
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a server that listens on a socket in a temporary folder, with one empty database."""
     pytest.importorskip("psycopg", reason="psycopg is not installed (extra: warehouse)")

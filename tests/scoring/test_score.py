@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -359,6 +360,9 @@ def test_a_job_that_fails_on_drift_says_so_and_its_decisions_are_whole(users, tm
         ),
         (["input=users.csv", "to=d.csv", "holdout_salt=x"], "holdout", "Type holdout="),
         (["input=users.csv", "to=d", "parts=true", "only=[high]"], "parts", ""),
+        (["input=users.csv", "to=d", "engine=spark", "only=[high]"], "engine", "Drop engine=spark or only."),
+        (["input=users.csv", "to=duckdb:///d.db", "engine=spark"], "engine", "Go from files to a folder"),
+        (["input=users.csv", "to=d", "engine=ray"], "engine", "spark"),
         (["input=users.csv", "to=d.csv", "scored_at=soon"], "scored_at", "Type scored_at="),
         (["input=header.csv", "to=d.csv"], "input", "header.csv"),
         (["input=lacking.csv", "to=d.csv"], "input", "Nearest: 'sessions7d'"),
@@ -370,6 +374,12 @@ def test_what_cannot_be_decided_is_refused_in_one_message(users, words, key, nam
     with refuses(key, named):
         quietly(*words)
     assert not Path("d.csv").exists()
+
+
+def test_spark_without_pyspark_is_refused_with_what_to_type(users, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with refuses("engine", "Type pip install 'tippingpoint[spark]'."):
+        quietly("input=users.csv", "to=d", "engine=spark")
 
 
 def test_output_is_the_place_and_json_the_answer(call, users, capsys):

@@ -1,8 +1,5 @@
 """The same decisions on Spark as in one process; scores to 1e-12: a batch may be summed in another order."""
 
-import shutil
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import mlflow
@@ -46,22 +43,6 @@ def _by_rules(columns: dict[str, str], users: pd.DataFrame) -> Policy:
         otherwise="rest",
         actions={"likely": "checkout_prompt", "known": "discount_10", "rest": "none"},
     )
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    """A local Spark of two workers."""
-    if shutil.which("java") is None:
-        pytest.skip("no Java is installed, which Spark runs on")
-    from pyspark.sql import SparkSession
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYSPARK_PYTHON", sys.executable)
-        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-        session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()
-        yield session
-        session.stop()
 
 
 @pytest.fixture(scope="module")

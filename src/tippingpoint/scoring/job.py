@@ -1,6 +1,7 @@
 """`tippingpoint score`: decisions for a table of users by a registered version, written whole or not at all."""
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
 from tippingpoint.scoring.holdout import holdout_tells
+from tippingpoint.scoring.on_spark import TALLIES, decide_parts, refuse_unfit
 from tippingpoint.scoring.parts import ASIDE, Parts
 from tippingpoint.scoring.readers import Input, OfEvents, as_input, open_input
 from tippingpoint.scoring.report import found_in, score_summary
@@ -115,7 +117,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         batch.wanted(source.columns())
         counted.say(f"deciding for {source.origin}")
         counted.total = source.rows
-        if settings.parts:
+        if settings.in_parts:
             written = _write_parts(settings, batch, source, Path(to), counted.update)
         else:
             written = _write(settings, batch, source, to, counted.update)
@@ -166,7 +168,9 @@ def _places(settings: ScoreSettings) -> tuple[Input, str]:
         raise InputError(
             "campaign", "is a column of a database's table", "Type to=duckdb:///app.duckdb, or leave it out."
         )
-    if settings.parts:
+    if settings.engine == "spark":
+        refuse_unfit(settings)
+    if settings.in_parts:
         if settings.only:
             raise InputError("parts", "a list that is best first has no parts", "Drop parts or only.")
         if "://" in to or "://" in (settings.input or ""):
@@ -266,7 +270,7 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
         reasons=reasons,
         only=tuple(settings.only),
         day=None if settings.as_of is None else start(settings.as_of),
-        for_spreadsheets=to.lower().endswith((".csv", ".csv.gz")) and not settings.parts,
+        for_spreadsheets=to.lower().endswith((".csv", ".csv.gz")) and not settings.in_parts,
     )
 
 
@@ -332,6 +336,8 @@ def _write_parts(
             "reasons": settings.reasons,
             "holdout": None if batch.exploration is None else list(asdict(batch.exploration).values()),
         }
+        if settings.engine != "here":
+            made_of["engine"] = settings.engine
         if settings.scored_at is not None:
             made_of["scored_at"] = batch.scored_at.isoformat()
         if batch.day is not None:
@@ -339,7 +345,9 @@ def _write_parts(
         parts = Parts(folder, json.loads(json.dumps(made_of)), batch.scored_at.isoformat())
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
         there = parts.done
-        if not parts.complete:
+        if not parts.complete and settings.engine == "spark":
+            there = decide_parts(batch, source, settings.chunk, parts, progress)
+        elif not parts.complete:
             for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
                 parts.add(decisions.table, decisions.broken, decisions.tally)
         tally = parts.tally
@@ -347,6 +355,7 @@ def _write_parts(
         _refuse_broken(settings, source, tally, aside)
         if not parts.complete:
             parts.finish()
+            shutil.rmtree(folder / TALLIES, ignore_errors=True)
     return Written(tally, batch.scored_at, aside, (there, parts.done))
 
 
@@ -362,5 +371,5 @@ def _refuse_broken(settings: ScoreSettings, source: Input, tally: Tally, aside: 
         f"{tally.quarantined:,} of {tally.rows:,} rows of {source.origin} break the version's contract, more than"
         f" quarantine_share={settings.quarantine_share:g} ({worst})",
         f"See {aside}. Mend the table, or raise quarantine_share."
-        + (" The parts are there, but not complete." if settings.parts else " No decisions were written."),
+        + (" The parts are there, but not complete." if settings.in_parts else " No decisions were written."),
     )

@@ -55,16 +55,21 @@ class Parts:
                 "Name another folder, or remove this one.",
             )
 
+    def begin(self) -> None:
+        """Say whose the parts are, before the first stands there."""
+        if not self.done:
+            self._write()
+
     def add(self, table: pl.DataFrame, broken: pl.DataFrame, tally: Tally) -> None:
         """Write the next part, and count it."""
-        if not self.done:
-            self._write()  # so that whose part the first is stands there before it
-        with File(self.folder / f"part-{self.done:05d}.parquet") as part:
-            part.add(table)
-        if len(broken):
-            with File(self.folder / ASIDE / f"part-{self.done:05d}.csv") as aside:
-                aside.add(for_spreadsheets(broken)[0])
+        self.begin()
+        written(self.folder, self.done, table, broken)
         self.done, self.tally = self.done + 1, self.tally + tally
+        self._write()
+
+    def gathered(self, done: int, tally: Tally) -> None:
+        """Count parts that others wrote."""
+        self.done, self.tally = done, tally
         self._write()
 
     def finish(self) -> None:
@@ -80,11 +85,25 @@ class Parts:
             "complete": self.complete,
             "tally": self.tally.to_dict(),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{MANIFEST}.part"
-        with part.open("w") as file:
-            json.dump(node, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.folder / MANIFEST)
-        kept(self.folder)
+        put(self.folder / MANIFEST, node)
+
+
+def written(folder: Path, k: int, table: pl.DataFrame, broken: pl.DataFrame, attempt: str = "") -> None:
+    """Write a part, and the rows of it that are set aside; `attempt` tells writers of the same part apart."""
+    with File(folder / f"part-{k:05d}.parquet", attempt) as part:
+        part.add(table)
+    if len(broken):
+        with File(folder / ASIDE / f"part-{k:05d}.csv", attempt) as aside:
+            aside.add(for_spreadsheets(broken)[0])
+
+
+def put(path: Path, node: dict[str, Any], attempt: str = "") -> None:
+    """Write a JSON file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f".{path.name}{attempt}.part"
+    with part.open("w") as file:
+        json.dump(node, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    kept(path.parent)

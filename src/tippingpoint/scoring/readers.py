@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -114,9 +115,31 @@ class Files:
 
     @property
     def rows(self) -> int | None:
-        if self.untyped:
-            return None
-        return sum(int(pl.scan_parquet(path).select(pl.len()).collect().item()) for path in self.paths)
+        return None if self.untyped else sum(self.lengths)
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Rows of each file; of Parquet."""
+        return [int(pl.scan_parquet(path).select(pl.len()).collect().item()) for path in self.paths]
+
+    def absolute(self) -> "Files":
+        """The same for readers who work in another folder."""
+        other = copy(self)
+        other.paths = [path.resolve() for path in self.paths]
+        return other
+
+    def part(self, columns: list[str], first: int, size: int) -> pl.DataFrame:
+        """The rows from `first` on, `size` at most; of Parquet files, which must have one type a column."""
+        found, at = [], 0
+        for path, given, rows in zip(self.paths, self._given, self.lengths, strict=True):
+            start, end = max(first - at, 0), min(first + size - at, rows)
+            if start < end:
+                own = [pl.lit(value, pl.String).alias(key) for key, value in given.items()]
+                found.append(
+                    pl.scan_parquet(path).slice(start, end - start).with_columns(own).select(columns).collect()
+                )
+            at += rows
+        return pl.concat(found)
 
     def columns(self) -> list[str]:
         first, *others = [self._names(k) for k in range(len(self.paths))]

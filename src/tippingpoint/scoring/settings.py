@@ -1,6 +1,6 @@
 """What a batch of decisions takes."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,7 @@ class ScoreSettings(Terminal):
     model: Annotated[str | None, NAMED] = None
     only: list[str] = []
     parts: bool = False
+    engine: Literal["here", "spark"] = "here"
     reasons: bool = False
     holdout: float = Field(default=0, ge=0, le=1)
     holdout_actions: list[str] = []
@@ -49,3 +50,8 @@ class ScoreSettings(Terminal):
     """Whether a column that moved makes the exit code 1."""
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether decisions become a folder of parts."""
+        return self.parts or self.engine == "spark"

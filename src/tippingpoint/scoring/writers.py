@@ -81,11 +81,12 @@ def refuse_other(path: Path) -> None:
 class File:
     """A table written in pieces; it takes its place when all is written, and never in part.
 
-    Whoever writes it holds its place (`alone`): what a killed job left beside it is written over.
+    Whoever writes it holds its place (`alone`), or has an `attempt` of its own; what a killed job left beside it is
+    written over.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.part = path, path.parent / f".{path.name}.part"
+    def __init__(self, path: Path, attempt: str = "") -> None:
+        self.path, self.part = path, path.parent / f".{path.name}{attempt}.part"
         self._parquet = path.name.lower().endswith(".parquet")
         self._writer: Any = None
         self._begun = False
