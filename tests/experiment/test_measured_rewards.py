@@ -131,14 +131,14 @@ def test_a_policy_learnt_on_validation_is_judged_there_by_folds():
     apparent, held_out = [], []
     for seed in range(8):
         users = spenders(seed, 1500, buying=0.1)
-        users.outcome[:] = np.random.default_rng(seed).integers(0, 2, len(users))  # the mail does nothing
+        side = np.sign(users.features["x"].to_numpy())  # the mail helps one half, and harms the other
+        users.outcome[:] = np.random.default_rng(seed).random(len(users)) < 0.4 + 0.08 * users.action * side
         binding = BindingUsers.of(spenders(99, 2000), users, priced("outcome"), 0)
         tree, score = PolicyTree(actions={"none": "none", "mail": "mail"}, least=50), np.zeros(len(users))
         money = binding.measured(ACTIONS)[0] @ [-1.0, 1.0]
         apparent.append(money[binding.bind(tree, score).decide(score, users.features, ACTIONS) == 1].sum())
         held_out.append(money[binding.decide_held_out(tree, score, ACTIONS, 0) == 1].sum())
-    assert np.mean(apparent) > 0
-    assert np.mean(held_out) < 0.3 * np.mean(apparent)
+    assert 0 < np.mean(held_out) < 0.7 * np.mean(apparent)
 
 
 @pytest.mark.worlds
