@@ -51,6 +51,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(status.*|models\[.*)\.(pinned|requests)(\[\]|\..*)?", None, "told", TEAM),
     Allowed(r".*checks\.speed\.(said|figures\..*)", None, None, TEAM),
     Allowed(r".*checks\.speed\.figures\.milliseconds_(low|high)", None, "told", TEAM),
+    Allowed(r".*checks\.[a-z]+\.figures\.needed", None, "how many users would tell", TEAM),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),

@@ -30,7 +30,7 @@ FOREST = {"n_estimators": 10, "max_depth": 4, "min_samples_leaf": 5, "max_featur
         ({"choices": ["a", 1, "a"]}, 'choices names "a" twice'),
         ({"low": "a", "high": 9}, "low 'a' is no number"),
         ({"low": 1, "high": 9, "log": "maybe"}, "log 'maybe' is neither true nor false"),
-        ({"low": 1, "high": 9, "step": 0}, "step 0 leads nowhere"),
+        ({"low": 1, "high": 9, "step": 0}, "step 0 is not above 0"),
         (5, "is neither a range nor choices"),
         ({"lo": 1, "high": 10}, "Extra inputs"),
     ],
