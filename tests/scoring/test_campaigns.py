@@ -57,5 +57,5 @@ def test_several_campaigns_are_measured_one_by_one() -> None:
             _of_campaign(table, campaign)
         assert refused.value.where == "campaign"
     assert len(_of_campaign(table.drop("campaign"), None)) == 3
-    with pytest.raises(InputError, match="tell none apart"):
+    with pytest.raises(InputError, match="no column campaign"):
         _of_campaign(table.drop("campaign"), "spring")
