@@ -51,6 +51,8 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(status.*|models\[.*)\.(pinned|requests)(\[\]|\..*)?", None, "told", TEAM),
     Allowed(r".*checks\.speed\.(said|figures\..*)", None, None, TEAM),
     Allowed(r".*checks\.speed\.figures\.milliseconds_(low|high)", None, "told", TEAM),
+    Allowed(r".*checks\.calibration\.said", None, None, TEAM),
+    Allowed(r"measure.*\.versions\[\d\]\.outcomes(\[\]|\..*)?", None, "further outcomes", HELD_OUT),
     Allowed(r".*checks\.[a-z]+\.figures\.needed", None, "how many users would tell", TEAM),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),

@@ -224,7 +224,7 @@ def prices_of_elsewhere(folder: Path) -> None:
         (narrower_signature, "its signature does not"),
         (no_pipeline, "no pipeline"),
         (column_of_another_type, "its deployment.json has it as a category"),
-        (action_without_response, "no response"),
+        (action_without_response, "was made for none, checkout_prompt alone"),
         (no_json, "is no JSON"),
         (class_of_elsewhere, "neither in tippingpoint"),
         (prices_of_elsewhere, "neither in tippingpoint"),
