@@ -22,7 +22,8 @@ from tests.measurement.measuring import decided
 from tippingpoint.tracking.tags import JOB
 
 FOLDERS = ("dashboard/", "data/decisions.py", "decisions/", "experiment/collect.py", "promotion/")
-FOLDERS += tuple(f"measurement/{name}" for name in "jno")
+FOLDERS += tuple(f"measurement/{name}" for name in ("j", "n", "o", "settings.py MeasureSettings"))
+FOLDERS += ("experiment/settings.py",)
 FOLDERS += ("reports/", "scoring/", "serving/", "simulation/", "tracking/")
 LATER = ("score", "serve", "simulate", "promote", "history", "dashboard", "ui", "measure")
 MODEL = "model=models:/conversion/1"

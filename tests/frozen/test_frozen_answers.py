@@ -56,6 +56,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*checks\.[a-z]+\.figures\.needed", None, "how many users would tell", TEAM),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
+    Allowed(r"measure decisions=users.csv outcomes=users.csv within=7\.key", "within", "decisions", HELD_OUT),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
     Allowed(r"promote models:/other/1\.key", "version", "name", TYPED),
     Allowed(r"(serve|promote) .*\.key", "version", "model", ISSUE),

@@ -4,6 +4,6 @@
 `offpolicy/arms.py` makes differences; `arms_result` is what was found.
 
 Of decisions `job.measure` does it, `result.Measured` is what was found of one version, `report` what is said, `tracked`
-what is filed; `by_outcome` tells several outcomes; `outcomes` and `post_metrics` read what came afterwards, `join` matches it with the decisions,
-`next_experiment` writes the joined table as experiment evidence for the next `compare`.
+what is filed; `by_outcome` tells several outcomes; `outcomes` and `post_metrics` read what came afterwards, `join`
+matches it with the decisions, `next_experiment` writes the joined table as experiment evidence for the next `compare`.
 """
