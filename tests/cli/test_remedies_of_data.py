@@ -124,7 +124,6 @@ CASES = (
     Case(f"{LOG} data.window_days=300"),
     Case(f"{LOG} data.vocabulary.sign_up='Sign Upp'"),
     Case("run data=event_log_churn data.profiles=5"),
-    Case("measure decisions=users.csv outcomes=users.csv within=7"),
     Case("run tracking.experiment='${env:HOME}'", ["tracking.experiment='${oc.env:HOME}'"]),
     Case("run tracking.experiment='${oc.env:NOWHERE}'", ["tracking.experiment='${oc.env:NOWHERE,plain}'"]),
     Case(
@@ -133,6 +132,8 @@ CASES = (
         mend=terms("{type: number, min: 0, max: 1, missing: false}"),
     ),
     Case("score input=users.csv to=a.csv model=models:/conversion/1 as_of=soon"),
+    Case("run learner=dr policy=best_action economics.reward=spend"),
+    Case("run tracking.test_set=true tracking.log=false"),
     Case("run learner=[t,dr] policy=top_fraction policy.by=effect"),
     Case("compare runs=[a]"),
     Case("measure decisions=users.csv outcomes=users.csv users=users.csv"),
@@ -170,7 +171,6 @@ RARE = Case(
 NOT_TYPED = {
     "config/compose.py _not_overridden": "its last remedy needs a dict of one's own keys: tests/config",
     "config/meant.py bound_policy": "of policies bound to a version: tests/promotion/test_bind.py",
-    "data/logged_action.py in_all": "chances that do not sum to 1: tests/measurement/test_measure_arms.py",
     "data/events/as_of.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py Columns._is_known": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py _parts": "of mapped logs: tests/data/events/test_mapping.py",

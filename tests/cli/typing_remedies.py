@@ -191,7 +191,7 @@ class Typist:
                     self.tested |= {f"{path}:{line_}", f"{error.where} {error.what}. {error.remedy}"}
 
     def untyped(self, folders: Sequence[str], excused: Mapping[str, str]) -> list[str]:
-        """Functions called so (`data/f`, `core/errors.py nearest`) whose remedy nobody typed or excused; idle excuses."""
+        """Functions that begin so (`data/f`) whose remedy nobody typed or excused; and idle excuses."""
         left: set[str] = set()
         for site in sites():
             if site.function.startswith(tuple(folders)):
