@@ -15,7 +15,7 @@ from tests.frozen import refusals
 
 FOLDERS = ("cli/", "comparison/", "config/", "core/", "economics.py", "experiment/build.py")
 FOLDERS += tuple(f"data/{name}" for name in ("c", "database", "events", "f", "i", "o", "s", "v", "w"))
-FOLDERS += ("exploration/", "models/", "policies/", "tuning/", "offpolicy/")
+FOLDERS += ("exploration/", "measurement/settings.py MeasureSettings", "models/", "policies/", "tuning/", "offpolicy/")
 
 
 def terms(of_a_column: str) -> Callable[[], Any]:

@@ -22,7 +22,7 @@ from tests.measurement.measuring import decided
 from tippingpoint.tracking.tags import JOB
 
 FOLDERS = ("dashboard/", "data/decisions.py", "decisions/", "experiment/collect.py", "promotion/")
-FOLDERS += tuple(f"measurement/{name}" for name in ("j", "n", "o", "settings.py MeasureSettings"))
+FOLDERS += tuple(f"measurement/{name}" for name in "jno")
 FOLDERS += ("experiment/settings.py",)
 FOLDERS += ("reports/", "scoring/", "serving/", "simulation/", "tracking/")
 LATER = ("score", "serve", "simulate", "promote", "history", "dashboard", "ui", "measure")
@@ -137,7 +137,10 @@ NOT_TYPED = {
     "decisions/deployment.py refuse_made_otherwise": "of users made of events: tests/scoring/test_score_events.py",
     "scoring/job.py _source": "of users made of events: tests/scoring/test_score_events.py",
     "scoring/job.py refuse_before": "of users made of events: tests/scoring/test_score_events.py",
-    "scoring/job.py _places": "of campaigns: tests/scoring/test_campaigns.py",
+    "scoring/on_spark.py _parquet": "Spark: tests/scoring/test_on_spark.py",
+    "scoring/on_spark.py _session": "Spark: tests/scoring/test_on_spark.py",
+    "scoring/on_spark.py refuse_unfit": "Spark: tests/scoring/test_on_spark.py",
+    "simulation/settings.py DiffSettings._are_two": "typed in tests/cli/test_remedies_of_data.py",
     "serving/decision_log.py place": "of the service's log: tests/serving/test_decision_log.py",
     "serving/split.py refuse_other_columns": "of several versions: tests/serving/test_split.py",
     "serving/split.py refuse_shares": "of several versions: tests/serving/test_split.py",
