@@ -153,7 +153,7 @@ ABOUT = {
         "The challenger becomes champion, model and policy as one, if the gate lets it; else the exit code is 1.",
         (
             ("tippingpoint promote 3", "another version than the challenger; or run=RUN_ID"),
-            ("gate=strict --dry-run", "what it must show: standard, strict or no_worse; judged, and nothing moves"),
+            ("gate=strict --dry-run", "standard, strict or no_worse; judged, and nothing moves"),
             ("promote pin gate=strict gate.approval=true", "for everyone, from now on; promote unpin takes it away"),
             ("promote request 3", "where a second person has to agree, who types promote approve 7"),
             ("why='more sessions in training'", "what the journal says of it; to=prod: of which environment"),
