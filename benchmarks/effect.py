@@ -81,7 +81,7 @@ def parts(name: str, of: str, seed: int) -> tuple[Users, Users]:
     """Users to fit on, and to value."""
     users = hillstrom(of) if name == "hillstrom" else generated(int(of), seed)
     order = np.random.default_rng(seed).permutation(len(users))
-    return tuple(users.take(np.sort(part)) for part in np.split(order, [int(0.6 * len(users))]))  # type: ignore[return-value]  # two
+    return tuple(users.take(np.sort(part)) for part in np.split(order, [int(0.6 * len(users))]))  # type: ignore[return-value]  # split gives two parts, not any number
 
 
 def fit_ours(name: str, of: str, seed: int, learner: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ from tippingpoint.policies.policy import Policy
 def chosen(*words: str) -> dict:
     config = compose("compare", words)
     as_typed(config, words)
-    return OmegaConf.to_container(config.policy, resolve=True)  # type: ignore[return-value]  # a dict
+    return OmegaConf.to_container(config.policy, resolve=True)  # type: ignore[return-value]  # a group of Hydra is always a dict
 
 
 def test_another_class_of_policy_stands_alone_with_what_was_typed_of_it() -> None:
