@@ -16,8 +16,8 @@ from rich.table import Table
 
 from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.palette import colour

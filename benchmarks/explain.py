@@ -27,19 +27,14 @@ from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import (
-    answer,
-    open_store,
-    overview,
-    record,
-    register_candidate,
-    run_tags,
-)
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.record import open_store, overview, record, register_candidate, run_tags
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.explanation import forest as kernel
 from tippingpoint.models.family import Family
 from tippingpoint.tracking.runs import run as tracked

@@ -284,7 +284,7 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
 ) -> None:
     from tippingpoint.comparison import job as comparison
     from tippingpoint.comparison import run
-    from tippingpoint.experiment import candidate
+    from tippingpoint.experiment import record
 
     def type_all(cases: Iterable[Case]) -> None:
         with monkeypatch.context() as patch:
@@ -326,8 +326,8 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
     Path("fit.csv").write_text(text[: text.rindex("\n", 0, -1) + 1])
     client.create_registered_model("odd, one")
     with monkeypatch.context() as patch:
-        check = candidate.check_policy
-        patch.setattr(candidate, "check_policy", lambda *given: went(check(*given)))  # no model is fitted
+        check = record.check_policy
+        patch.setattr(record, "check_policy", lambda *given: went(check(*given)))  # no model is fitted
         typist.type(Case(shlex.join(("compare", "data.users=400", "policy.cuts=[0.2,0.9]", *fit))))
     for name in ("conversion", "other"):
         client.set_registered_model_alias(name, "champion", "1")

@@ -12,9 +12,9 @@ from tippingpoint.comparison.result import Comparison
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.findings import of_candidate
 from tippingpoint.offpolicy.contest import contest

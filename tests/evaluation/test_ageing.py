@@ -12,8 +12,8 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.evaluation.ageing import LEAST, by_age
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 
 FITTED = np.datetime64("2026-03-01")

@@ -12,15 +12,16 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.splits import development
-from tippingpoint.experiment import candidate as job
+from tippingpoint.experiment import record as filing
 from tippingpoint.experiment import decided as decision
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import at_shares, with_baselines
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.findings import of_candidate
 from tippingpoint.experiment.report import card
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import LIMITS
@@ -137,10 +138,10 @@ def test_a_model_fitted_on_train_and_validation_says_so_and_is_explained_on_both
     settings = Settings.from_config(compose("run", WORDS))
     everyone = development(question.users, settings.split)
     passed = []
-    monkeypatch.setattr(job, "write_explanations", lambda *args: passed.append(args[4]) or {})
-    monkeypatch.setattr(job, "write_evaluation", lambda folder, *_: (folder / "tables").mkdir())
+    monkeypatch.setattr(filing, "write_explanations", lambda *args: passed.append(args[4]) or {})
+    monkeypatch.setattr(filing, "write_evaluation", lambda folder, *_: (folder / "tables").mkdir())
     for of in (candidate, replace(candidate, development=everyone)):
-        job.record(of, question, settings, MagicMock(**{"model.return_value": "m-1"}), None)
+        filing.record(of, question, settings, MagicMock(**{"model.return_value": "m-1"}), None)
     assert [len(users) for users in passed] == [len(question.parts.train), len(everyone)]
     said = f"then fitted on both together, {len(everyone):,} users"
     assert said not in carded(candidate, question)

@@ -11,8 +11,8 @@ from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.evidence import fit_logging, fit_rewards, kind_of, kinds_at_hand
 from tippingpoint.offpolicy.evidence import Evidence, doubly_robust
 from tippingpoint.offpolicy.statistics import Estimate

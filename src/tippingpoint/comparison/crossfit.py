@@ -28,7 +28,8 @@ from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.data.splits import Parts, slices, turn
 from tippingpoint.experiment.baselines import everyone
 from tippingpoint.experiment.build import asked_of
-from tippingpoint.experiment.spec import ExperimentSpec, judged, row_of
+from tippingpoint.experiment.judged import judged, row_of
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, HiddenDriver

@@ -24,24 +24,18 @@ from tippingpoint.config.settings import RESPONSE
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.by_share import CLICKS, score_cells
-from tippingpoint.experiment.candidate import (
-    answer,
-    begin,
-    overview,
-    record,
-    register_candidate,
-    run_name,
-    run_tags,
-)
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.fitted import FittedModel
+from tippingpoint.experiment.record import begin, overview, record, register_candidate, run_name, run_tags
 from tippingpoint.experiment.resume import REGISTERING, left_half_done, left_registering, stop_if_asked
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.surface import sheet
 from tippingpoint.offpolicy.value import contest_of_values

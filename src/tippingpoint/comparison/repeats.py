@@ -17,7 +17,8 @@ from tippingpoint.config.settings import Split
 from tippingpoint.data.splits import split
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.experiment.build import asked_of
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.candidate import Candidate
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.value import PolicyValue, contest_of_values
 

@@ -13,6 +13,7 @@ from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.comparison.treated import treated
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.diagnostics.policy import reads
@@ -23,7 +24,7 @@ from tippingpoint.experiment.guardrails import in_words
 from tippingpoint.experiment.guardrails import table as guardrail_table
 from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
 from tippingpoint.experiment.score_effects import heterogeneity_in_words
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.treated_figure import picture
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate

@@ -9,10 +9,12 @@ import pandas as pd
 
 from tippingpoint.comparison.crossfit import CrossFit
 from tippingpoint.comparison.repeats import Repeats
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.decision import Guardrail
 from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec, judged, row_of
+from tippingpoint.experiment.judged import Baseline, judged, row_of
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.value import PolicyValue

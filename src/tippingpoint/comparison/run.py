@@ -9,21 +9,15 @@ from tippingpoint.comparison.report import run_summary
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import (
-    answer,
-    begin,
-    overview,
-    record,
-    register_candidate,
-    run_name,
-    run_tags,
-)
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
+from tippingpoint.experiment.record import begin, overview, record, register_candidate, run_name, run_tags
 from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.models.effect_models import contestant
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress

@@ -17,8 +17,8 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.decisions import Decider
 from tippingpoint.decisions.reasons import Reasons
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.collect import CUTS, gather_users
 from tippingpoint.experiment.explanation_figures import shap_summary
 from tippingpoint.experiment.revaluation import price

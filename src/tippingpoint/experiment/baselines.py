@@ -9,8 +9,9 @@ from tippingpoint.evaluation import accuracy
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.diagnostics.data import leaks
+from tippingpoint.experiment.judged import Baseline, SingleColumn
 from tippingpoint.experiment.simulation_result import EVERYONE
-from tippingpoint.experiment.spec import Baseline, ExperimentSpec, SingleColumn
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.bands import Bands

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tippingpoint.evaluation.curves import SECTION
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.revaluation import only
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.cells import Cells, Line, gather, grid, linear
 from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.sufficient_statistics import MONEY

@@ -1,416 +1,177 @@
-"""One family's answer to a question: fitted, calibrated, measured, priced, explained, and filed as a run."""
+"""A fitted contestant and what test says of it, in one shape for all who show it."""
 
-import json
-import tempfile
-import time
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from tippingpoint.config.settings import Settings, Split
-from tippingpoint.core.strict import validate
-from tippingpoint.data.model_output import probability
-from tippingpoint.data.splits import sides
-from tippingpoint.data.users import Intake, Users
-from tippingpoint.decisions import Deployment, deployment
-from tippingpoint.evaluation import auc_contributions, evaluate
-from tippingpoint.evaluation.evaluation import evaluation
-from tippingpoint.evaluation.learning import learning_curve
-from tippingpoint.experiment import decided, fitting
-from tippingpoint.experiment.baselines import of_column
-from tippingpoint.experiment.build import fitted_on
-from tippingpoint.experiment.by_share import by_share, score_cells
-from tippingpoint.experiment.decision import Decision
-from tippingpoint.experiment.diagnostics import tags
-from tippingpoint.experiment.diagnostics.policy import reads
-from tippingpoint.experiment.evaluation_figures import write_evaluation
-from tippingpoint.experiment.explanation_figures import write_explanations
-from tippingpoint.experiment.findings import all_of, of_candidate
-from tippingpoint.experiment.guardrails import guarded
-from tippingpoint.experiment.report import card
-from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
-from tippingpoint.experiment.revaluation import usable
-from tippingpoint.experiment.score_effects import along_scores, ranks_by
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.experiment.user_effects import checked
-from tippingpoint.experiment.valuation import BindingUsers
-from tippingpoint.explanation import Explanation, background_of, explain
-from tippingpoint.models.saved_form import check_trusted
-from tippingpoint.offpolicy.cells import outcomes
-from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
-from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
+from tippingpoint.data.users import FeatureSchema, Users
+from tippingpoint.decisions import Deployment
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.experiment.decision import Guardrail
+from tippingpoint.experiment.diagnostics import Findings
+from tippingpoint.experiment.judged import Baseline, beyond_the_log, judged, row_of
+from tippingpoint.experiment.spec import ExperimentSpec
+from tippingpoint.explanation import Explanation, raw_columns
+from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import models_of, predicts_effects
+from tippingpoint.models.size import nodes, used
+from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
-from tippingpoint.reports import figures
-from tippingpoint.reports.estimates import interval
-from tippingpoint.reports.markdown import shortened
-from tippingpoint.tracking import backend
-from tippingpoint.tracking.filed_users import file_users
-from tippingpoint.tracking.models import FINDINGS, OUT_OF_FOLD, saved_scores
-from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import (
-    Client,
-    Version,
-    check_policy,
-    check_registering,
-    register,
-    registered_from,
-)
-from tippingpoint.tracking.rights import check_experiment
-from tippingpoint.tracking.runs import Run, reap
-from tippingpoint.tracking.tags import ACTIONS, CHOSEN_ON, JOB, LEARNER
 
-EXAMPLE_ROWS = 5
-FITTED = 10_000
-"""Users a model was fitted on that it is scored on too: it ranks them better than others if it overfits."""
+SHARES_SHOWN = 12
+"""Columns whose share of mean |SHAP| is a metric."""
+SHAP_SHARE = 0.90
+BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
 
-def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, str]:
-    """A client, and the id of the experiment the question's runs go to; runs that dead processes left are closed.
-
-    Raises
-    ------
-    InputError
-        When the policy cannot be registered as it is, or a model of a family of the user's own not be saved.
-    OutsideError
-        When the store cannot be used.
-    """
-    for family in question.families.values():
-        check_trusted(family, question.parts.train, question.seed)
-    client = backend.connect()
-    reap(client)
-    if settings.tracking.register_model:
-        check_policy(client, question.policy)
-    experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
-    check_experiment(client, experiment)
-    if settings.tracking.register_model:
-        check_registering(client, question.name)
-    return client, experiment
-
-
-def begin(settings: Settings, question: ExperimentSpec, job: str) -> tuple[Client, str, dict[str, str]]:
-    """What `open_store` gives, and the tags of the job's outermost run beside those of `run_tags`.
-
-    Raises
-    ------
-    InputError, OutsideError
-        As `open_store` does.
-    Finished
-        Under a sweep, when a finished run has the same config, data and code.
-    """
-    client, experiment = open_store(settings, question)
-    own = own_tags(settings, question, job)
-    stop_if_finished(client, experiment, settings, job, own[DIGEST])
-    return client, experiment, own
-
-
-def overview(question: ExperimentSpec) -> bytes | None:
-    """The users at a glance as PNG, for a full report."""
-    return figures.overview(question.users) if question.report == "full" else None
-
-
-def answer(question: ExperimentSpec, family: str, development: Users | None = None) -> Candidate:
-    """Fit one family on train, calibrate on validation, and measure, price and explain it on test.
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted contestant and what test says of it.
 
     Parameters
     ----------
+    family
+        Its name beside others: that of its family, and of its learner where it predicts effects.
+    policy
+        The question's policy, bound to the model: what it learns is fixed on train and validation.
+    validation
+        The metric winners are chosen by, on validation.
+    score
+        (n,) scores of the test users.
+    metrics
+        Predictive metrics on test.
+    value
+        Value of the policy on test with these scores.
+    column
+        The best single column under the policy, at the shares of users that this model's cut-offs take; None before
+        it is looked for. A policy that reads no score is the same with it, and it has no value.
+    segments
+        One row a segment: size, mean score, outcome rate, uplift.
+    seconds
+        Wall time of `fit` and `explain`.
+    evaluation
+        Curves, slices and what else test says of the scores.
+    deployment
+        What deciding for new users takes besides the model and the policy.
+    out_of_fold
+        (n,) scores of the validation users by models that were not fitted on them.
     development
-        Where the choice is made already: train and validation together, on all of which it is fitted. Out-of-fold
-        scores stand for those of validation.
+        Train and validation together where it was fitted on both, once a search had chosen it; else None.
+    fitted
+        ROC AUC on the users it was fitted on.
+    findings
+        What diagnostics found of it and of its policy.
+    heterogeneity, score_groups
+        Whether effects differ along the score, and in groups of it (`score_effects.along_scores`); empty where they are
+        not measured.
+    predicted
+        (n, K + 1) what an effect learner gives of the test users; None where the model predicts no effects.
+    guardrails
+        What its policy does to measures that must not get worse by more than a margin.
     """
-    seed, test = question.seed, question.parts.test
-    start = time.perf_counter()
-    fitted = fitting.fit(question, family, development)
-    seconds = {"fit": time.perf_counter() - start}
-    found = fitted.model.output(test)
-    score = probability(found)
-    binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
-    policy = binding.bind(question.policy, fitted.found)
-    value = question.valued.value(policy, found)
-    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
-    by = {family: ranks_by(found, test.actions, question.actions, test.contract.good)}
-    of_actions = question.evidence, question.actions, test.contract.good
-    heterogeneity, score_groups = along_scores(by, None, *of_actions, predicts=found.ndim > 1)
-    start = time.perf_counter()
-    explanation = _explained(question, fitted)
-    seconds["explain"] = time.perf_counter() - start
-    learning = None
-    if question.report == "full" and family not in question.learners:
-        learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
-    segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
-    beside = _deployment(question, fitted)
-    some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
-    candidate = Candidate(
-        family=family,
-        model=fitted.model,
-        policy=policy,
-        validation=fitted.judged(question, policy, binding),
-        score=score,
-        metrics=metrics,
-        value=value,
-        segments=_segments(question, policy, found, value),
-        explanation=explanation,
-        seconds=seconds,
-        evaluation=evaluation(
-            test, score, segment, policy.segments, policy.score_cuts, learning, rng, _fitted_as_of(question)
-        ),
-        deployment=beside.model_copy(update={"checks": checked(beside, policy, test, found, value)}),
-        out_of_fold=_out_of_fold(question, fitted, development),
-        development=development,
-        fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
-        heterogeneity=heterogeneity,
-        score_groups=score_groups,
-        predicted=None if found.ndim == 1 else found,
-        guardrails=guarded(question.valued, question.guardrails, question.valued.decide(policy, found)),
-        column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
-    )
-    return replace(candidate, findings=of_candidate(candidate, question))
 
+    family: str
+    model: Model
+    policy: Policy
+    validation: float
+    score: np.ndarray
+    metrics: dict[str, Estimate]
+    value: PolicyValue
+    segments: pd.DataFrame
+    explanation: Explanation
+    seconds: dict[str, float]
+    evaluation: Evaluation
+    deployment: Deployment
+    out_of_fold: np.ndarray
+    development: Users | None = None
+    fitted: Estimate | None = None
+    column: Baseline | None = None
+    findings: Findings = ()
+    heterogeneity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    score_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    predicted: np.ndarray | None = None
+    guardrails: tuple[Guardrail, ...] = ()
 
-def _fitted_as_of(question: ExperimentSpec) -> np.datetime64 | None:
-    """The day that test begins with, where users are split by time."""
-    split = validate(Split, question.config["split"], "split")
-    return np.datetime64(split.test_from) if split.by == "time" else None
+    @property
+    def found(self) -> np.ndarray:
+        """What the model gives of the test users, as `data.model_output` lays it out: what policies read."""
+        return self.score if self.predicted is None else self.predicted
 
+    def baselines(self, question: ExperimentSpec) -> tuple[Baseline, ...]:
+        """What needs no model: of the question, and the best single column."""
+        return (*question.baselines, *([self.column] if self.column else []))
 
-def _explained(question: ExperimentSpec, fitted: fitting.Fit) -> Explanation:
-    """SHAP of test users drawn by the seed."""
-    test, seed = question.parts.test, question.seed
-    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
-    background = background_of(fitted.seen.features, seed)
-    return explain(fitted.model, test.contract, test.features.iloc[rows], background)
+    def policy_metrics(self, kind: str) -> dict[str, Estimate]:
+        """Value and uplift of the policy under names that carry the kind of evidence."""
+        guarded = {f"policy/{kind}/guardrail/{of.measure}_per_user": of.difference for of in self.guardrails}
+        return judged({}, self.value, kind) | guarded
 
+    @property
+    def shap_shares(self) -> dict[str, float]:
+        """Share of mean |SHAP| of the columns that have most of it, the largest first; empty where nothing moves."""
+        found = self.explanation.importance().head(SHARES_SHOWN)
+        total = float(self.explanation.importance()["mean_abs_shap"].sum())
+        return {str(c): float(v) / total for c, v in found.itertuples(index=False)} if total > 0 else {}
 
-def _deployment(question: ExperimentSpec, fitted: fitting.Fit) -> Deployment:
-    """What goes with the version, to decide for others and to notice that they are others."""
-    asked = question.name, question.evidence, question.terms, question.economics, question.actions
-    effects = {} if fitted.found.ndim > 1 else question.effects
-    return deployment(*asked, fitted.seen.features, fitted.validation, fitted.found, effects)
-
-
-def _out_of_fold(question: ExperimentSpec, fitted: fitting.Fit, development: Users | None) -> np.ndarray:
-    """What models that did not see them give of validation users."""
-    if development is None:
-        return fitted.found
-    return fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
-
-
-def _segments(question: ExperimentSpec, policy: Policy, found: np.ndarray, value: PolicyValue) -> pd.DataFrame:
-    test, kind = question.parts.test, question.evidence.kind
-    code, score = policy.assign(found, test.features), probability(found)
-    rows = []
-    for s, segment in enumerate(policy.segments):
-        members, action = code == s, policy.actions[segment]
-        size = int(members.sum())
-        gain = value.among(members) if size else Estimate(float("nan"))
-        measured = question.evidence.measured and (size >= LEAST_CHANGED or (size > 0 and action == "none"))
-        row = {
-            "segment": segment,
-            "action": action,
-            "users": size,
-            "share": size / len(test),
-            "mean_score": float(score[members].mean()) if size else np.nan,
-            "outcome_rate": float(test.outcome[members].mean()) if size else np.nan,
-            f"uplift_per_user_{kind}": gain.value,
-            f"uplift_per_user_{kind}_low": gain.low if measured else np.nan,
-            f"uplift_per_user_{kind}_high": gain.high if measured else np.nan,
+    def size(self, contract: FeatureSchema) -> dict[str, Any]:
+        """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
+        if predicts_effects(self.model.classifier):
+            moved = self.explanation.importance()["mean_abs_shap"].to_numpy()
+            within = (
+                int(np.searchsorted(moved.cumsum(), SHAP_SHARE * moved.sum() * (1 - 1e-12)) + 1) if moved.any() else 0
+            )
+            of = "terms" if self.model.family.explained_as == "line" else "nodes"
+            size = sum(map(nodes, models_of(self.model.classifier)))
+            return {"columns_used": int((moved > 0).sum()), "columns_90": within, "size": size, "of": of}
+        transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
+        moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
+        return {
+            "columns_used": len(np.unique(raw_columns(transformer, contract)[used(estimator)])),
+            "columns_90": int(np.searchsorted(moved, SHAP_SHARE * moved[-1] * (1 - 1e-12)) + 1) if moved[-1] else 0,
+            "size": nodes(estimator),
+            "of": "terms" if self.model.family.explained_as == "line" else "nodes",
         }
-        if kind == "assumed" and size and action != "none":
-            row["break_even_response"] = question.valued.break_even(members, action)
-        rows.append(row)
-    return pd.DataFrame(rows)
+
+    def beside(self, question: ExperimentSpec) -> pd.DataFrame:
+        """The model and each baseline on test; `roc_auc_gain` and `uplift_gain` are the model's over it, paired."""
+        kind, outcome = question.evidence.kind, question.parts.test.outcome
+        mine = auc_contributions(outcome, self.score)
+        shared = {name: self.metrics[name] for name in BASELINE_METRICS}
+        rows = [row_of(self.family, judged(shared, self.value, kind))]
+        for baseline in self.baselines(question):
+            gain = {}
+            if question.column and baseline is self.column:
+                terms = mine - auc_contributions(outcome, question.column.test)
+                gain["roc_auc_gain"] = mean(terms, group=question.parts.test.codes)
+            if baseline.value is not None:
+                gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
+            rows.append(row_of(baseline.name, baseline.judged(kind) | gain))
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def to_dict(self, kind: str) -> dict[str, Any]:
+        """Ready for JSON; metric names as in MLflow."""
+        metrics = judged(self.metrics, self.value, kind)
+        return {
+            "model": self.family,
+            "calibration": self.model.calibration,
+            "validation": self.validation,
+            "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
+            "segments": _records(self.segments),
+            "heterogeneity": _records(self.heterogeneity),
+            "uplift_by_score_group": _records(self.score_groups),
+            "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
+            "confusion": _records(self.evaluation.confusion),
+            "worse_slices": _records(self.evaluation.worse),
+            "findings": [finding.to_dict() for finding in self.findings],
+            "seconds": self.seconds,
+            **({"guardrails": [of.to_dict() for of in self.guardrails]} if self.guardrails else {}),
+            **beyond_the_log(self.value, kind),
+        }
 
 
-def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, run: Run, overview: bytes | None) -> str:
-    """File a candidate in its run, with the overview of the users if any; returns the logged model's id.
-
-    With `report=none` there are no figures and no tables.
-    """
-    test, made_with = question.parts.test, provenance()
-    config = settings.filed()
-    run.params(_params(candidate, question, config))
-    for part in ("train", "validation", "test"):
-        run.dataset(getattr(question.parts, part), part, question.origin)
-    example = question.parts.train.features.head(EXAMPLE_ROWS)
-    model_id = run.model(candidate.model, question.users.contract, example, candidate.policy, candidate.deployment)
-    run.metrics(
-        {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
-        | {f"validation/{question.select_by}": candidate.validation}
-        | candidate.policy_metrics(question.evidence.kind)
-        | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
-        | {"explanation/local_accuracy_gap": candidate.explanation.gap}
-        | {f"shap_share/{column}": share for column, share in candidate.shap_shares.items()}
-        | {"slices/worse": len(candidate.evaluation.worse)}
-        | _hidden(candidate, question)
-        | _over_column(candidate, question),
-        model_id,
-        test,
-    )
-    cells, line = score_cells(candidate, question)
-    known = usable(question.economics, question.actions)
-    run.curves(
-        candidate.evaluation.steps | by_share(cells, line, outcomes(len(question.actions)), question.actions, known)
-    )
-    if (bounds := candidate.value.bounds) is not None:
-        run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
-    note = card(candidate, question, made_with, f"models:/{model_id}", decided.of_candidate(question, candidate, None))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        run.metrics(_write_report(folder, candidate, question), model_id, test)
-        if overview is not None:
-            (folder / "figures/explore.png").write_bytes(overview)
-        (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
-        (folder / "card.md").write_text(note)
-        (folder / FINDINGS).write_text(json.dumps([finding.to_dict() for finding in candidate.findings], default=float))
-        (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
-        (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
-        if made_with.diff:
-            (folder / "uncommitted.diff").write_text(made_with.diff)
-        run.artifacts(folder)
-    on = "validation" if candidate.development is None else "train and validation, out of fold"
-    of = {CHOSEN_ON: on, "roc_auc": interval(candidate.metrics["roc_auc"], 3)}
-    said = {"mlflow.note.content": shortened(note, "run"), **effect_tags(candidate, question)}
-    run.tags(said | of | tags(all_of(question, candidate)))
-    return model_id
-
-
-def _params(candidate: Candidate, question: ExperimentSpec, config: dict[str, Any]) -> dict[str, Any]:
-    """What the run was asked, flat; `config` are its settings without credentials."""
-    of = question.learners.get(candidate.family)
-    family = candidate.family if of is None else of.family
-    learner = {} if of is None else {LEARNER: of.learner, "filed": of.of.filed_as}
-    return {
-        "model": family,
-        **learner,
-        "data": question.origin,
-        "policy": question.policy.name,
-        "economics": question.economics.name,
-        "calibration": candidate.model.calibration,
-        **{f"model.{key}": value for key, value in config["model"][family].items() if key != "search"},
-        **{f"{of}.{key}": value for of in ("data", "policy", "economics") for key, value in config[of].items()},
-        **{key: config[key] for key in ("split", "diagnostics", "evidence", "select_by", "explain_rows", "seed")},
-        "report": question.report,
-    }
-
-
-def _write_report(folder: Path, candidate: Candidate, question: ExperimentSpec) -> dict[str, float]:
-    """Write figures and tables below a folder unless `report=none`; returns the metrics of the explanation."""
-    if question.report == "none":
-        return {}
-    fitted = question.parts.train if candidate.development is None else candidate.development
-    write_evaluation(folder, candidate, question)
-    found = write_explanations(
-        folder,
-        candidate.explanation,
-        candidate.model,
-        candidate.policy,
-        fitted.take(fitted_on(question, fitted)),
-        question.parts.test.features,
-        candidate.family,
-        question.seed,
-        question.report,
-    )
-    candidate.segments.to_csv(folder / f"tables/policy_{question.evidence.kind}.csv", index=False)
-    if len(candidate.score_groups):
-        candidate.score_groups.to_csv(folder / "tables/uplift_by_score_group.csv", index=False)
-        candidate.heterogeneity.to_csv(folder / "tables/heterogeneity.csv", index=False)
-    return found
-
-
-def _hidden(candidate: Candidate, question: ExperimentSpec) -> dict[str, float]:
-    """By how much a hidden driver must change the odds of the action for the sign of the uplift to be open."""
-    bounds = candidate.value.bounds
-    return {} if bounds is None else {f"policy/{question.evidence.kind}/{FLIPS_FROM}": float(bounds.flips_from)}
-
-
-def _over_column(candidate: Candidate, question: ExperimentSpec) -> dict[str, Estimate]:
-    """ROC AUC of the best single column, and what the model has over it, user by user."""
-    if (column := question.column) is None:
-        return {}
-    outcome = question.parts.test.outcome
-    terms = auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.test)
-    gain = mean(terms, group=question.parts.test.codes)
-    return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
-
-
-def register_candidate(
-    client: Client,
-    candidate: Candidate,
-    question: ExperimentSpec,
-    run_id: str,
-    model_id: str,
-    decision: Decision | None = None,
-    test_set: bool = False,
-) -> Version:
-    """Register a filed candidate as the next version of its question, with its policy and its card.
-
-    One whose process was killed since is registered already.
-
-    Parameters
-    ----------
-    decision
-        What its card begins with; None: the decision on this candidate alone.
-    test_set
-        Whether the users are filed with its run before.
-    """
-    if test_set:
-        file_users(client, run_id, question.users)
-    if (there := registered_from(client, run_id)) is not None:
-        return there
-    policy = question.policy
-    unit = f"{question.economics.currency} per user ({question.evidence.label})"
-    of = {
-        "test_roc_auc": interval(candidate.metrics["roc_auc"], 3),
-        "uplift": f"{interval(candidate.value.uplift, 3)} {unit}",
-        "policy": f"{policy.name} version {policy.version}",
-        "data": question.origin,
-        "model": candidate.family,
-        **effect_tags(candidate, question),
-        "evidence": question.evidence.label,
-        "data_digest": question.users.digest,
-        "economics": question.economics.name,
-        **tags(all_of(question, candidate)),
-    }
-    decision = decision or decided.of_candidate(question, candidate, None)
-    note = shortened(card(candidate, question, provenance(), f"models:/{model_id}", decision), "version")
-    return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
-
-
-def run_name(question: ExperimentSpec, family: str) -> str:
-    """What a family's run is called, beside those of other seeds and users."""
-    return f"{family} · seed {question.seed} · {question.origin}"
-
-
-def effect_tags(candidate: Candidate, question: ExperimentSpec) -> dict[str, str]:
-    """Tags of a run and a version that predict effects: the learner, and of which actions, in order."""
-    of = question.learners.get(candidate.family)
-    return {} if of is None else {LEARNER: of.learner, ACTIONS: json.dumps(question.users.actions)}
-
-
-def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:
-    """Tags every run of a job carries."""
-    policy = question.policy
-    return {
-        **provenance().tags(),
-        JOB: job,
-        "question": question.name,
-        "evidence": question.evidence.label,
-        "data_digest": question.users.digest,
-        "policy_name": policy.name,
-        "policy_version": str(policy.version),
-        "policy_digest": policy.digest,
-        "seed": str(question.seed),
-        **_intake_tags(question.users.intake),
-    }
-
-
-def _intake_tags(intake: Intake | None) -> dict[str, str]:
-    if intake is None:
-        return {}
-    found = {"rows_in": str(intake.rows), "rows_used": str(intake.used), "rows_quarantined": str(intake.quarantined)}
-    return found | ({"quarantine": intake.path} if intake.path else {})
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.astype(object).where(table.notna(), None).to_dict("records")

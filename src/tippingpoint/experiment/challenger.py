@@ -6,8 +6,9 @@ from tippingpoint.config.settings import Tracking
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.model_output import probability
 from tippingpoint.evaluation import auc_contributions
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.collect import score_users
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.promotion import aliases, tag_version

@@ -7,9 +7,11 @@ import numpy as np
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.decision import Case, Decision, Word, decide, losers, losing_in_words, signed
+from tippingpoint.experiment.judged import Baseline
 from tippingpoint.experiment.simulation_result import NONE
-from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.value import contest_of_values

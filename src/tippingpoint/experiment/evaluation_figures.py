@@ -12,7 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentF
 from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.evaluation.curves import GRID, Curve, Curves
 from tippingpoint.evaluation.slices import worst
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.candidate import Candidate
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.palette import GREY, colour

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from tippingpoint.evaluation import auc_contributions
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.diagnostics import Finding, Findings, evidence, model, policy
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import mean
 from tippingpoint.offpolicy.value import contest_of_values
 

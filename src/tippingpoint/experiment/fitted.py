@@ -9,7 +9,8 @@ import polars as pl
 
 from tippingpoint.data.frame import as_polars, model_columns
 from tippingpoint.decisions import Decider
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.candidate import Candidate
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.deciders import Loaded
 from tippingpoint.tracking.models import LoadedModel

@@ -10,10 +10,11 @@ from tippingpoint.core.run_reference import Provenance
 from tippingpoint.core.strict import validate
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.decision import Decision
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.reports.estimates import hidden_driver_in_words, open_in_words

@@ -1,4 +1,4 @@
-"""What is asked of one table of users, and the candidates that answer it, in one shape for all who show them."""
+"""What is asked of one table of users, in one shape for all who answer it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -6,41 +6,25 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from tippingpoint.config.settings import Report
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.profile import LEAK
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts
-from tippingpoint.data.users import FeatureSchema, Users
-from tippingpoint.decisions import Deployment
+from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.evaluation import auc_contributions
-from tippingpoint.evaluation.evaluation import Evaluation
 from tippingpoint.experiment.assumption import in_words, wanted
-from tippingpoint.experiment.decision import Guardrail
 from tippingpoint.experiment.diagnostics import Chosen, Findings
+from tippingpoint.experiment.judged import Baseline, SingleColumn
 from tippingpoint.experiment.user_effects import effect_tables
 from tippingpoint.experiment.valuation import ValuedUsers
-from tippingpoint.explanation import Explanation, raw_columns
-from tippingpoint.models.calibration import Model
 from tippingpoint.models.effect_models import EffectLearner
 from tippingpoint.models.effect_table import EffectTable
 from tippingpoint.models.family import Family
-from tippingpoint.models.learners.effects import models_of, predicts_effects
 from tippingpoint.models.learners.nuisances import Nuisances
-from tippingpoint.models.size import nodes, used
 from tippingpoint.offpolicy.evidence import Evidence, Log
-from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
-from tippingpoint.offpolicy.statistics import Estimate, mean
-from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
-
-SHARES_SHOWN = 12
-"""Columns whose share of mean |SHAP| is a metric."""
-SHAP_SHARE = 0.90
-BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
@@ -110,8 +94,8 @@ class ExperimentSpec:
     best_auc: float | None = None
     train_on: Literal["all", "none"] = "all"
     report: Report = "full"
-    baselines: tuple["Baseline", ...] = ()
-    column: "SingleColumn | None" = None
+    baselines: tuple[Baseline, ...] = ()
+    column: SingleColumn | None = None
     alone: dict[str, float] = field(default_factory=dict)
     terms: TableSchema | None = None
     config: dict[str, Any] = field(default_factory=dict)
@@ -212,231 +196,3 @@ class ExperimentSpec:
     def suspects(self) -> list[str]:
         """Columns that alone predict the outcome almost perfectly, as columns made from it would."""
         return [column for column, area in sorted(self.alone.items(), key=lambda item: -item[1]) if area >= LEAK]
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What takes no model, on the same users: a score, a policy, or both.
-
-    Parameters
-    ----------
-    name
-        `constant`, `everyone ACTION` or `column NAME`.
-    metrics
-        Those of `evaluation.accuracy` on test; empty without a score.
-    value
-        Value of its policy; None where it is a score alone.
-    """
-
-    name: str
-    metrics: dict[str, Estimate] = field(default_factory=dict)
-    value: PolicyValue | None = None
-
-    def judged(self, kind: str) -> dict[str, Estimate]:
-        """What test says of it, under the names of `judged`."""
-        return judged(self.metrics, self.value, kind)
-
-    def to_dict(self, kind: str) -> dict[str, Any]:
-        """Ready for JSON; metric names as in MLflow."""
-        found = {"model": self.name, "metrics": {k: asdict(v) for k, v in self.judged(kind).items()}}
-        return found if self.value is None else found | beyond_the_log(self.value, kind)
-
-
-@dataclass(frozen=True)
-class SingleColumn:
-    """The column that alone ranks users best, as a score.
-
-    Parameters
-    ----------
-    name
-        `column NAME`.
-    validation, test
-        Scores of the users that policies are bound on, and of test; all was learnt on the users that models are
-        fitted on.
-    metrics
-        Those of `evaluation.accuracy` on test.
-    """
-
-    name: str
-    validation: np.ndarray
-    test: np.ndarray
-    metrics: dict[str, Estimate]
-
-
-def beyond_the_log(value: PolicyValue, kind: str) -> dict[str, Any]:
-    """What a hidden driver could do to an uplift, and of whom something can be said where overlap is vetoed."""
-    found: dict[str, Any] = {}
-    if (bounds := value.bounds) is not None:
-        found["hidden_driver"] = {FLIPS_FROM: float(bounds.flips_from), "bounds": bounds.rows(f"uplift_{kind}")}
-    if (common := value.common) is not None:
-        found["common_support"] = asdict(common) | {"words": str(common)}
-    return found
-
-
-def judged(metrics: dict[str, Estimate], value: PolicyValue | None, kind: str) -> dict[str, Estimate]:
-    """What test says of a score, under the names it has in MLflow; those of the policy carry the kind of evidence."""
-    found = {f"test/{name}": estimate for name, estimate in metrics.items()}
-    if value is None:
-        return found
-    return found | {
-        f"policy/{kind}/value_per_user": value.value,
-        f"policy/{kind}/uplift_per_user": value.uplift,
-        f"policy/{kind}/uplift_per_1000": value.outcomes_per_1000,
-    }
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A fitted contestant and what test says of it.
-
-    Parameters
-    ----------
-    family
-        Its name beside others: that of its family, and of its learner where it predicts effects.
-    policy
-        The question's policy, bound to the model: what it learns is fixed on train and validation.
-    validation
-        The metric winners are chosen by, on validation.
-    score
-        (n,) scores of the test users.
-    metrics
-        Predictive metrics on test.
-    value
-        Value of the policy on test with these scores.
-    column
-        The best single column under the policy, at the shares of users that this model's cut-offs take; None before
-        it is looked for. A policy that reads no score is the same with it, and it has no value.
-    segments
-        One row a segment: size, mean score, outcome rate, uplift.
-    seconds
-        Wall time of `fit` and `explain`.
-    evaluation
-        Curves, slices and what else test says of the scores.
-    deployment
-        What deciding for new users takes besides the model and the policy.
-    out_of_fold
-        (n,) scores of the validation users by models that were not fitted on them.
-    development
-        Train and validation together where it was fitted on both, once a search had chosen it; else None.
-    fitted
-        ROC AUC on the users it was fitted on.
-    findings
-        What diagnostics found of it and of its policy.
-    heterogeneity, score_groups
-        Whether effects differ along the score, and in groups of it (`score_effects.along_scores`); empty where they are
-        not measured.
-    predicted
-        (n, K + 1) what an effect learner gives of the test users; None where the model predicts no effects.
-    guardrails
-        What its policy does to measures that must not get worse by more than a margin.
-    """
-
-    family: str
-    model: Model
-    policy: Policy
-    validation: float
-    score: np.ndarray
-    metrics: dict[str, Estimate]
-    value: PolicyValue
-    segments: pd.DataFrame
-    explanation: Explanation
-    seconds: dict[str, float]
-    evaluation: Evaluation
-    deployment: Deployment
-    out_of_fold: np.ndarray
-    development: Users | None = None
-    fitted: Estimate | None = None
-    column: Baseline | None = None
-    findings: Findings = ()
-    heterogeneity: pd.DataFrame = field(default_factory=pd.DataFrame)
-    score_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
-    predicted: np.ndarray | None = None
-    guardrails: tuple[Guardrail, ...] = ()
-
-    @property
-    def found(self) -> np.ndarray:
-        """What the model gives of the test users, as `data.model_output` lays it out: what policies read."""
-        return self.score if self.predicted is None else self.predicted
-
-    def baselines(self, question: ExperimentSpec) -> tuple[Baseline, ...]:
-        """What needs no model: of the question, and the best single column."""
-        return (*question.baselines, *([self.column] if self.column else []))
-
-    def policy_metrics(self, kind: str) -> dict[str, Estimate]:
-        """Value and uplift of the policy under names that carry the kind of evidence."""
-        guarded = {f"policy/{kind}/guardrail/{of.measure}_per_user": of.difference for of in self.guardrails}
-        return judged({}, self.value, kind) | guarded
-
-    @property
-    def shap_shares(self) -> dict[str, float]:
-        """Share of mean |SHAP| of the columns that have most of it, the largest first; empty where nothing moves."""
-        found = self.explanation.importance().head(SHARES_SHOWN)
-        total = float(self.explanation.importance()["mean_abs_shap"].sum())
-        return {str(c): float(v) / total for c, v in found.itertuples(index=False)} if total > 0 else {}
-
-    def size(self, contract: FeatureSchema) -> dict[str, Any]:
-        """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
-        if predicts_effects(self.model.classifier):
-            moved = self.explanation.importance()["mean_abs_shap"].to_numpy()
-            within = (
-                int(np.searchsorted(moved.cumsum(), SHAP_SHARE * moved.sum() * (1 - 1e-12)) + 1) if moved.any() else 0
-            )
-            of = "terms" if self.model.family.explained_as == "line" else "nodes"
-            size = sum(map(nodes, models_of(self.model.classifier)))
-            return {"columns_used": int((moved > 0).sum()), "columns_90": within, "size": size, "of": of}
-        transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
-        moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
-        return {
-            "columns_used": len(np.unique(raw_columns(transformer, contract)[used(estimator)])),
-            "columns_90": int(np.searchsorted(moved, SHAP_SHARE * moved[-1] * (1 - 1e-12)) + 1) if moved[-1] else 0,
-            "size": nodes(estimator),
-            "of": "terms" if self.model.family.explained_as == "line" else "nodes",
-        }
-
-    def beside(self, question: ExperimentSpec) -> pd.DataFrame:
-        """The model and each baseline on test; `roc_auc_gain` and `uplift_gain` are the model's over it, paired."""
-        kind, outcome = question.evidence.kind, question.parts.test.outcome
-        mine = auc_contributions(outcome, self.score)
-        shared = {name: self.metrics[name] for name in BASELINE_METRICS}
-        rows = [row_of(self.family, judged(shared, self.value, kind))]
-        for baseline in self.baselines(question):
-            gain = {}
-            if question.column and baseline is self.column:
-                terms = mine - auc_contributions(outcome, question.column.test)
-                gain["roc_auc_gain"] = mean(terms, group=question.parts.test.codes)
-            if baseline.value is not None:
-                gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
-            rows.append(row_of(baseline.name, baseline.judged(kind) | gain))
-        return pd.DataFrame(rows).dropna(axis="columns", how="all")
-
-    def to_dict(self, kind: str) -> dict[str, Any]:
-        """Ready for JSON; metric names as in MLflow."""
-        metrics = judged(self.metrics, self.value, kind)
-        return {
-            "model": self.family,
-            "calibration": self.model.calibration,
-            "validation": self.validation,
-            "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
-            "segments": _records(self.segments),
-            "heterogeneity": _records(self.heterogeneity),
-            "uplift_by_score_group": _records(self.score_groups),
-            "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
-            "confusion": _records(self.evaluation.confusion),
-            "worse_slices": _records(self.evaluation.worse),
-            "findings": [finding.to_dict() for finding in self.findings],
-            "seconds": self.seconds,
-            **({"guardrails": [of.to_dict() for of in self.guardrails]} if self.guardrails else {}),
-            **beyond_the_log(self.value, kind),
-        }
-
-
-def row_of(name: str, estimates: dict[str, Estimate]) -> dict[str, Any]:
-    """A row of a table: each estimate under its name, with the ends of its interval."""
-    row: dict[str, Any] = {"model": name}
-    for metric, estimate in estimates.items():
-        row |= {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}
-    return row
-
-
-def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    return table.astype(object).where(table.notna(), None).to_dict("records")

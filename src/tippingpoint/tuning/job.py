@@ -21,10 +21,10 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import begin, run_tags
 from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.fitted import FittedModel
+from tippingpoint.experiment.record import begin, run_tags
 from tippingpoint.experiment.resume import stop_if_asked
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.reports.palette import colour

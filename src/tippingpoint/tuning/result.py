@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tippingpoint.experiment.spec import Candidate
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.offpolicy.statistics import Estimate
 
 

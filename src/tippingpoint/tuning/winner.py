@@ -12,12 +12,14 @@ from tippingpoint.config.settings import RESPONSE
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
+from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import fitted_on
-from tippingpoint.experiment.candidate import answer, overview, record, register_candidate
+from tippingpoint.experiment.candidate import Candidate
 from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.decided import of_candidate
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.record import overview, record, register_candidate
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.statistics import Estimate
