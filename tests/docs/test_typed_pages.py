@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from documented_names import undocumented
+from mlflow import MlflowClient
 
 from docs.typed_pages import ROOT, settled, walk
 
@@ -39,8 +41,9 @@ def typed(page: str, folder: Path) -> None:
 @pytest.mark.programs
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", [path for path in TUTORIALS if path.stem != "index"], ids=lambda path: path.stem)
-def test_a_tutorial_answers_what_it_shows(page: Path, tmp_path: Path) -> None:
+def test_a_tutorial_answers_what_it_shows_and_files_what_is_documented(page: Path, tmp_path: Path) -> None:
     typed(page.read_text(), tmp_path)
+    assert undocumented(MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")) == []
 
 
 @pytest.mark.programs
