@@ -12,8 +12,8 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.splits import development
-from tippingpoint.experiment import record as filing
 from tippingpoint.experiment import decided as decision
+from tippingpoint.experiment import record as filing
 from tippingpoint.experiment.answer import answer
 from tippingpoint.experiment.baselines import at_shares, with_baselines
 from tippingpoint.experiment.build import ask
