@@ -46,8 +46,12 @@ GROUPS = {
     "tracking": "how runs are filed",
 }
 """The groups of `conf/`, each with what it chooses."""
-WITH_A_KEY = {"compare_runs": "compare runs=[…]", "measure_arms": "measure data=…"}
-WITH_A_KEY |= {"promote_pin": "promote pin", "promote_approve": "promote approve 7"}
+WITH_A_KEY = {
+    "compare_runs": "compare runs=[…]",
+    "measure_arms": "measure data=…",
+    "promote_pin": "promote pin",
+    "promote_approve": "promote approve",
+}
 """Jobs that a key, or a word, of another verb asks for."""
 NAMES = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false", "Any": "anything"}
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most"}
@@ -166,11 +170,12 @@ def in_words(annotation: Any) -> str:
 def bounds(field: FieldInfo) -> str:
     """Return the bounds of a field as words, '' for none."""
     found = []
+    of_text = str in (field.annotation, *get_args(field.annotation))
     for of in field.metadata:
         for name, sign in BOUNDS.items():
             if (value := getattr(of, name, None)) is not None:
-                unit = "" if "length" not in name else " characters" if field.annotation is str else " items"
-                found.append(f"{sign} {value:,}{unit}")
+                unit = "" if "length" not in name else " character" if of_text else " item"
+                found.append(f"{sign} {value:,}{unit}{'s' if unit and value > 1 else ''}")
     return "".join(f", {bound}" for bound in found)
 
 
