@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import other_libraries
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.offpolicy import other_libraries
 from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
 
 CASES = json.loads((Path(__file__).parents[1] / "reference" / "uplift_metrics.json").read_text())["cases"]

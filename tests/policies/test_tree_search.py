@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.policies.tree_search import Coded, Held, Leaf, Node, Tree, best_tree
+from tippingpoint.policies.tree_search import Coded, Held, Leaf, Node, Tree, best_trees
 
 
 def decide(tree: Tree, asked: list[np.ndarray]) -> np.ndarray:
@@ -51,7 +51,7 @@ def test_no_tree_is_better(seed: int, k: int, depth: int, limit: float):
         for decision, _ in every(asked, k, depth)
         if cost[rows, decision].sum() <= limit * 30 + 1e-9
     ]
-    decision = decide(best_tree(reward, coded, depth, cost=cost, limit=limit), asked)
+    decision = decide(best_trees(reward, coded, depth, cost=cost, limit=limit)[-1], asked)
     assert reward[rows, decision].sum() == pytest.approx(max(trees))
     assert cost[rows, decision].sum() <= limit * 30 + 1e-6
 
@@ -66,19 +66,19 @@ def leaves(tree: Tree, asked: list[np.ndarray], users: np.ndarray) -> list[int]:
 @pytest.mark.parametrize("seed", range(5))
 def test_every_leaf_holds_enough_users(seed: int):
     reward, _, coded, asked = world(seed, 60, 3)
-    assert min(leaves(best_tree(reward, coded, 2, Held.of(60, 15)), asked, np.ones(60, dtype=bool))) >= 15
-    assert best_tree(reward, coded, 2, Held.of(60, 31)) == best_tree(reward, coded, 0)
+    assert min(leaves(best_trees(reward, coded, 2, Held.of(60, 15))[-1], asked, np.ones(60, dtype=bool))) >= 15
+    assert best_trees(reward, coded, 2, Held.of(60, 31))[-1] == best_trees(reward, coded, 0)[-1]
 
 
 def test_where_nothing_differs_everyone_gets_one_action():
     reward = np.tile([0.0, 1.0], (50, 1))
     coded = [Coded(np.arange(50) % 5, np.arange(5)[None] > np.arange(4)[:, None])]
-    assert best_tree(reward, coded, 2) == Leaf(1)
-    assert best_tree(reward, coded, 2, cost=np.tile([0.0, 1.0], (50, 1)), limit=0.0) == Leaf(0)
+    assert best_trees(reward, coded, 2)[-1] == Leaf(1)
+    assert best_trees(reward, coded, 2, cost=np.tile([0.0, 1.0], (50, 1)), limit=0.0)[-1] == Leaf(0)
 
 
 def test_a_question_whose_answer_changes_nothing_is_left_out():
     reward = np.tile([0.0, 1.0], (40, 1))
     reward[:10] = 1.0, 0.0
     coded = [Coded(np.repeat(np.arange(4), 10), np.arange(4)[None] > np.arange(3)[:, None])]
-    assert best_tree(reward, coded, 2) == Node(0, 0, Leaf(1), Leaf(0))
+    assert best_trees(reward, coded, 2)[-1] == Node(0, 0, Leaf(1), Leaf(0))

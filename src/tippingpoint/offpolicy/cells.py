@@ -221,15 +221,6 @@ class Cells:
         gram = self.gram * keep[:, None, None]
         return replace(self, gram=gram, support=support, together=together, groups=groups)
 
-    def coarsen(self, keep: Sequence[int]) -> "Cells":
-        """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""
-        starts = np.concatenate([[0], np.asarray(keep, dtype=np.int64) + 1])
-        support = {block: Support(np.add.reduceat(of.moments, starts, axis=1)) for block, of in self.support.items()}
-        gram, together = np.add.reduceat(self.gram, starts, axis=0), self.together
-        if together is not None:
-            together = np.add.reduceat(np.add.reduceat(together, starts, axis=0), starts, axis=2)
-        return replace(self, cuts=self.cuts[list(keep)], gram=gram, support=support, together=together)
-
 
 def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> np.ndarray:
     """Cut-offs at quantiles of the scores: from acting on everyone to acting on no one.

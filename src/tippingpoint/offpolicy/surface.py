@@ -99,7 +99,7 @@ def surface(
     ----------
     actions
         Action codes of the bands from low to high: m + 1 codes for m cut-offs. Three (two cut-offs, all
-        pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`),
+        pairs) is the usual case; two gives a curve; more need a coarser grid,
         `best_cuts.best_cuts`, or all cut-offs but two held (`held`).
     line
         Value of a user under each action, in money.

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -52,13 +51,6 @@ def decided(tree: Tree, features: Sequence[Coded]) -> np.ndarray:
         return np.full(len(features[0].code) if features else 1, tree.action)
     of = features[tree.feature]
     return np.where(of.asks[tree.question][of.code], decided(tree.yes, features), decided(tree.no, features))
-
-
-def best_tree(
-    reward: np.ndarray, features: Sequence[Coded], depth: int, held: "Held | None" = None, **cost: Any
-) -> Tree:
-    """Find the tree of largest mean reward of so many questions on the way to a leaf (`best_trees`)."""
-    return best_trees(reward, features, depth, held, **cost)[-1]
 
 
 @dataclass(frozen=True)
