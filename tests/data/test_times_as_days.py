@@ -12,6 +12,7 @@ from tests.refusals import refuses
 from tippingpoint.data.database import Sql
 from tippingpoint.data.files import Table
 from tippingpoint.data.frame import Frame
+from tippingpoint.data.profile import infer
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 
@@ -114,3 +115,47 @@ def test_a_day_that_is_none_is_refused_with_what_to_type() -> None:
         users(as_of="visits")
     with refuses("data.as_of", "Leave data.as_of out"):
         users(TABLE.select("visits", "y", "user_id"), as_of="2026-03-01")
+
+
+ODD = {1: "never", 2: "unknown", 3: "-", 4: "tbd"}
+"""Words in the place of times, by row."""
+
+
+def with_words(form: str = "%Y-%m-%d") -> pl.DataFrame:
+    """Ten times the users, four of whom have a word for the day they joined."""
+    table = pl.concat([TABLE.with_columns(pl.col("user_id") + f"_{k}") for k in range(10)]).drop("seen", "taken")
+    joined = [ODD.get(i, day) for i, day in enumerate(table["joined"].cast(pl.Datetime).dt.strftime(form))]
+    return table.with_columns(pl.Series("joined", joined))
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M"])
+def test_a_few_words_leave_times_what_they_are(form: str, tmp_path: Path) -> None:
+    """From CSV, text of a frame, and by the contract that is written of either; the words are missing, and counted."""
+    table = with_words(form)
+    table.write_csv(tmp_path / "users.csv")
+    roles = {"target": "y", "as_of": "2026-03-01"}
+    csv, frame = Table(path=str(tmp_path / "users.csv"), **roles).load(), Frame.of(table, **roles).load()
+    counted = dict.fromkeys(ODD.values(), 1)
+    terms = infer(pl.read_csv(tmp_path / "users.csv"), "y", "user_id").columns["joined"]
+    assert (terms.type, terms.missing, sorted(terms.also_missing)) == ("time", True, ["tbd"])
+    (tmp_path / "c.yaml").write_text(infer(table, "y", "user_id").as_yaml())
+    held = [
+        Table(path=csv_path, **roles, contract=str(tmp_path / "c.yaml")).load()
+        for csv_path in [str(tmp_path / "users.csv")]
+    ]
+    for found in (csv, frame, *held):
+        assert found.intake is None or not found.intake.quarantined
+        assert found.features["joined"].isna().to_numpy().nonzero()[0].tolist() == list(ODD)
+        assert found.features["joined"][0] == (date(2026, 3, 1) - JOINED[0]).days
+        assert found.contract.odd == {"joined": counted}
+    assert csv.contract.columns == frame.contract.columns
+
+
+def test_more_words_than_a_stated_share_make_text_of_times() -> None:
+    table = with_words()
+    many = table.with_columns(pl.when(pl.int_range(400) < 25).then(pl.lit("soon")).otherwise("joined").alias("joined"))
+    known = table.with_columns(
+        pl.when(pl.int_range(400) < 99).then(pl.lit("Never")).otherwise("joined").alias("joined")
+    )
+    assert "a time" not in users(many).contract.dropped.get("joined", "")
+    assert users(known, as_of="2026-03-01").contract.odd["joined"]["Never"] == 99

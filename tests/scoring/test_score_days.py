@@ -37,6 +37,7 @@ def users() -> pl.DataFrame:
             "visits": rng.poisson(3, N),
             "seen": [t - timedelta(seconds=int(s)) for t, s in zip(taken, seen, strict=True)],
             "joined": [date(2026, 3, 1) - timedelta(days=int(j)) for j in joined],
+            "offered": [("never", "tbd")[i % 2] if i < 9 else f"2026-02-{1 + i % 28:02}" for i in range(N)],
             "taken": [t.date() for t in taken],
             "paid": (rng.random(N) < 1 / (1 + np.exp(seen / 86_400 / 10 - 2))).astype(int),
         }
@@ -152,7 +153,7 @@ def test_the_service_holds_times_to_their_contract(models: dict[str, Any], users
         "paid", "1", "", replace(decider, deployment=kept), fitted.question.families["logistic"],
         Limits(9, 9, 1 << 20), False,
     ).reader  # fmt: skip
-    user = users.head(1).select("user_id", "visits", pl.lit("2026-02-01").alias("joined")).to_dicts()[0]
+    user = users.head(1).select("user_id", "visits", joined=pl.lit("2026-02-01"), offered=pl.lit("Never")).to_dicts()[0]
     later = (datetime.now(UTC) + timedelta(days=3)).isoformat()
     with pytest.raises(RefusedUsersError) as refused:
         reader.read([user | {"seen": time} for time in ("2025-12-31T23:00:00Z", later, None, "2026-02-01")])
@@ -160,7 +161,7 @@ def test_the_service_holds_times_to_their_contract(models: dict[str, Any], users
 
 
 def test_a_version_without_days_writes_what_it_wrote_before(users: pl.DataFrame, models: dict[str, Any]) -> None:
-    source = tp.read_users(users.drop("seen", "joined", "taken"), target="paid")
+    source = tp.read_users(users.drop("seen", "joined", "offered", "taken"), target="paid")
     plain = tp.compare(source, models="logistic", explain_rows=20, track=False).best
     written = json.loads(json.dumps(plain.loaded.decider.deployment.model_dump(mode="json")))
     assert "as_of" not in written
@@ -173,4 +174,4 @@ def test_a_version_without_days_writes_what_it_wrote_before(users: pl.DataFrame,
 def test_the_card_names_the_unit(models: dict[str, Any]) -> None:
     question = models[DAY].question
     assert question.to_dict()["data"]["as_of"] == DAY
-    assert question.users.contract.days == f"seen, joined in days before {DAY}"
+    assert question.users.contract.days == f"seen, joined, offered in days before {DAY}"

@@ -59,7 +59,7 @@ class ColumnSpec(StrictModel):
     unit: str = ""
     """How numbers are written where they are text: 1.568,43 € has `decimal: ','` and `unit: €`. Without, as 1568.43."""
     also_missing: list[str] = Field(default_factory=list)
-    """Words that stand for a missing number; inf: infinite numbers."""
+    """Words that stand for a missing number or time; inf: infinite numbers."""
     label: str = ""
     """What people call it, on one line; without, its name."""
     meaning: str = ""
@@ -119,7 +119,7 @@ class ColumnSpec(StrictModel):
             raise ValueError("min must not be above max")
         if self.values is not None and (self.type != "category" or not self.values):
             raise ValueError("values must name the categories of a category")
-        if not numeric and any(getattr(self, key) for key in WRITING):
+        if not numeric and any(getattr(self, key) for key in WRITING if (key, self.type) != ("also_missing", "time")):
             raise ValueError(f"a {self.type} has no {' and '.join(WRITING)}; a number may have")
         if self.future and self.type != "time":
             raise ValueError(f"a {self.type} has no future; a time may have")

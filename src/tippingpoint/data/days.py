@@ -1,14 +1,16 @@
 """Times as features: the days from each to a day, or to the time in another column of its row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
 from tippingpoint.core.overrides import override
+from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.contract import TableSchema
+from tippingpoint.data.times import TimeReading, recognised_times
 from tippingpoint.data.validation import parse
 
 DAY = timedelta(days=1)
@@ -28,18 +30,25 @@ class Days:
         (n,) days of each column of times; null where missing.
     remarks
         Columns with more than a trifle of times that lie after that day, and what that may mean.
+    readings
+        Of columns that were text and have no contract: what of them is missing.
     """
 
     before: str
     columns: dict[str, pl.Series]
     remarks: dict[str, str]
+    readings: dict[str, TimeReading] = field(default_factory=dict)
 
 
 def days_of(
     table: pl.DataFrame, before: str, moments: pl.Series, contract: TableSchema | None, dropped: Sequence[str] = ()
 ) -> Days:
     """Return each column of times as days before (n,) moments; `dropped` are those that the config drops already."""
-    read = {c.name: times for c in table if (times := times_of(c, contract)) is not None}
+    texts = [] if contract is not None else [c for c in table if c.dtype == pl.String]
+    readings = {c.name: reading for c in texts if (reading := recognised_times(c, MISSING)) is not None}
+    others = {c.name: times_of(c, contract) for c in table if contract is not None or c.dtype != pl.String}
+    typed = {name: times for name, times in others.items() if times is not None}
+    read = {c: readings[c].times if c in readings else typed[c] for c in table.columns if c in readings or c in typed}
     columns = {name: days_before(times, moments) for name, times in read.items()}
     filled = {name: days.drop_nulls().to_numpy() for name, days in columns.items()}
     whole = (moments == moments.dt.truncate("1d")).all()  # of a day, what it brings is not late
@@ -50,20 +59,18 @@ def days_of(
         for name, share in late.items()
         if share > TRIFLE
     }
-    return Days(before, columns, remarks)
+    return Days(before, columns, remarks, readings)
 
 
 def times_of(values: pl.Series, contract: TableSchema | None) -> pl.Series | None:
     """Return a column's times in UTC, without a zone; None where its contract, or else its values, are no times."""
     if contract is not None:
         terms = contract.columns.get(values.name)
-        return parse(values, "time")[0] if terms is not None and terms.type == "time" else None
+        return parse(values, "time", spec=terms)[0] if terms is not None and terms.type == "time" else None
     if values.dtype == pl.Date or values.dtype == pl.Datetime:
         return parse(values, "time")[0]
-    if values.dtype != pl.String or parse(values.drop_nulls().head(1), "time")[0].null_count():
-        return None
-    times, readable = parse(values, "time")
-    return times if readable.all() and times.count() else None
+    reading = recognised_times(values, MISSING) if values.dtype == pl.String else None
+    return reading.times if reading else None
 
 
 def days_before(times: pl.Series, moments: pl.Series | datetime) -> pl.Series:

@@ -15,8 +15,8 @@ from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
 from tippingpoint.data.number_format import Marks, NumberFormat, Reading, recognised
+from tippingpoint.data.times import DATE, TimeReading, read_times, recognised_times
 from tippingpoint.data.users import Column
-from tippingpoint.data.validation import TIMES, parse
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
@@ -29,8 +29,6 @@ MANY, FEWEST = 50, 20
 
 NOT_FINITE = r"^[+-]?inf$|^NaN$|[0-9]"
 """How a number that is not finite is written."""
-DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
-"""A day with its whole year: 1.2.3 is a version."""
 
 
 class Feature(NamedTuple):
@@ -43,17 +41,22 @@ class Feature(NamedTuple):
     values
         Its values; of a number, numbers.
     reading
-        Of numbers that are text: how they are written, and what of it is missing.
+        Of numbers and times that are text: how they are written, and what of it is missing.
     """
 
     kind: Literal["number", "category"] | None
     why: str
     values: pl.Series
-    reading: Reading | None = None
+    reading: Reading | TimeReading | None = None
+
+    @property
+    def written(self) -> NumberFormat | None:
+        """How its numbers are written; None: as 1568.43."""
+        return self.reading.written if isinstance(self.reading, Reading) else None
 
     @property
     def odd(self) -> dict[str, int]:
-        """Words that stand for missing numbers, infinite ones too, and how often."""
+        """Words that stand for missing numbers or times, infinite ones too, and how often."""
         infinite = int(self.values.is_infinite().sum()) if self.values.dtype.is_float() else 0
         return (self.reading.odd if self.reading else {}) | ({INFINITE: infinite} if infinite else {})
 
@@ -76,7 +79,7 @@ def inferred(text: pl.Series, decimal: str | None = None) -> pl.Series:
         lower = text.str.to_lowercase()
         return lower == "true" if lower.is_in(["true", "false"]).all() else _beside_missing(text, decimal)
     if re.match(r"\d{1,4}[-/.:]\d", first[0]):
-        typed = _as_time_written(text, first[0])
+        typed = _as_time_written(text)
         return typed if typed.null_count() == text.null_count() else _beside_missing(text, decimal)
     return text
 
@@ -90,23 +93,19 @@ def _beside_missing(text: pl.Series, decimal: str | None) -> pl.Series:
     return text if typed.dtype == pl.String else typed
 
 
-def _as_time_written(text: pl.Series, first: str) -> pl.Series:
-    """Date, Datetime or Time, null where it is none, as the first value is written; polars' own guess is ten times as
-    slow as a format."""
-    for form in TIMES:
-        if pl.Series([first]).str.to_datetime(form, strict=False)[0] is not None:
-            typed = text.str.to_datetime(form, time_unit="us", strict=False)
-            if typed.null_count() == text.null_count():
-                return typed if "%H" in form else typed.dt.date()
-    try:
-        if re.fullmatch(DATE, first):
-            return text.str.to_date(strict=False)
-        if re.match(rf"{DATE}[T ]", first):
-            typed = text.str.to_datetime(time_unit="us", strict=False)
-            return typed if text.str.contains(rf"^{DATE}[T ]").all() else typed.clear(len(typed))
-        return text.str.to_time(strict=False)
-    except pl.exceptions.ComputeError:  # of no format that polars knows
-        return text.clear(len(text))
+def _as_time_written(text: pl.Series) -> pl.Series:
+    """Date, Datetime or Time, null where it is none."""
+    if not re.match(DATE, text.drop_nulls()[0]):
+        try:
+            return text.str.to_time(strict=False)
+        except pl.exceptions.ComputeError:  # of no format that polars knows
+            return text.clear(len(text))
+    times = read_times(text)
+    return times.dt.date() if times.null_count() == text.null_count() and _are_days(text) else times
+
+
+def _are_days(text: pl.Series) -> bool:
+    return bool((text.str.len_chars() <= len("31.12.2026")).all())
 
 
 def typed(
@@ -128,7 +127,7 @@ def typed(
 def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     """Return a CSV's column as its contract has it; what does not fit stays text, for validation to name.
 
-    Text, as ids are, stays as written; a time that is not written as ISO 8601 has it is written so.
+    Text, as ids are, stays as written, and so do times, which validation reads.
     """
     if spec.numeric:
         number = text.cast(pl.Float64, strict=False) if spec.written is None else spec.written.parse(text)
@@ -137,11 +136,6 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
         return number if number.null_count() == text.null_count() else inferred(text)
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
-    if spec.type == "time":
-        present = text.set(text.is_in(MISSING), None)
-        first = present.drop_nulls().head(1)
-        if not first.is_empty() and re.match(DATE, first[0]) and parse(first, "time")[0].null_count():
-            return _as_time_written(present, first[0]).cast(pl.String).fill_null(text)
     return text
 
 
@@ -195,7 +189,7 @@ def features(
 ) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str], dict[str, dict[str, int]]]:
     """What a model may see of a table: columns, their values, why it does not see the others, and odd words.
 
-    Odd words stand for missing numbers: of each column that has some, how often.
+    Odd words stand for missing numbers and times: of each column that has some, how often.
 
     Parameters
     ----------
@@ -206,16 +200,18 @@ def features(
     for series in table:
         own = days.columns.get(series.name) if days else None
         found = feature(series, contract, series.name == table.columns[0], marks, own)
-        reading, values = found.reading, found.values
+        values = found.values
         if found.kind is None:
             dropped[series.name] = found.why
         elif found.kind == "number":
             number = values.cast(pl.Float64).to_numpy()
-            if found.odd:
-                odd[series.name] = found.odd
+            reading = days.readings.get(series.name) if days and own is not None else found.reading
+            words = reading.odd if days and own is not None and reading else found.odd
+            if words:
+                odd[series.name] = words
             also = [*(reading.also_missing if reading else []), *([INFINITE] if INFINITE in found.odd else [])]
             before = days.before if days and own is not None else None
-            columns.append(Column(series.name, "number", reading.written if reading else None, tuple(also), before))
+            columns.append(Column(series.name, "number", found.written, tuple(also), before))
             frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))
         else:
             columns.append(Column(series.name, "category"))
@@ -224,9 +220,9 @@ def features(
 
 
 def odd_words(raw: pl.DataFrame, read: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Words that stood for missing numbers in what was read by a contract, and how often, by column."""
+    """Words that stood for missing numbers and times in what was read by a contract, and how often, by column."""
     odd = {}
-    for numbers in (column for column in read if column.dtype.is_numeric()):
+    for numbers in (column for column in read if column.dtype.is_numeric() or column.dtype.is_temporal()):
         cells = raw[numbers.name]
         if cells.dtype == pl.String:
             lost = cells.filter(numbers.is_null()).alias("value").str.strip_chars().drop_nulls()
@@ -324,8 +320,16 @@ def feature(
         return Feature(None, A_TIME if series.dtype in (pl.Date, pl.Datetime) else "a time", series)
     if index(series, first):
         return Feature(None, INDEX, series)
-    reading = recognised(series, MISSING, marks) if series.dtype == pl.String else None
-    if reading or series.dtype.is_numeric() or series.dtype == pl.Boolean:
+    if series.dtype.is_numeric() or series.dtype == pl.Boolean:
+        return _number(series, None, distinct)
+    return _text(series, distinct, marks)
+
+
+def _text(series: pl.Series, distinct: int, marks: Marks) -> Feature:
+    is_text = series.dtype == pl.String
+    if is_text and (times := recognised_times(series, MISSING)):
+        return Feature(None, A_TIME, series, times)
+    if is_text and (reading := recognised(series, MISSING, marks)):
         return _number(series, reading, distinct)
     why = _no_category(series, distinct)
     return Feature(None if why else "category", why, series)

@@ -178,7 +178,7 @@ def recognised(text: pl.Series, missing: Sequence[str], marks: Marks = (None, No
     number = _plain(counts["value"]) if written is None else written.parse(counts["value"])
     counts = counts.with_columns(number.alias("number"))
     odd = counts.filter(pl.col("number").is_null())
-    if len(odd) == len(counts) or _are_codes(counts) or not _are_few(odd, int(counts["n"].sum())):
+    if len(odd) == len(counts) or _are_codes(counts) or not are_few(odd, int(counts["n"].sum())):
         return None
     number = _plain(cells) if written is None else written.parse(cells)
     return Reading(number.alias(text.name), written, dict(odd.select("value", "n").iter_rows()))
@@ -243,7 +243,7 @@ def _are_codes(counts: pl.DataFrame) -> bool:
     return read.str.starts_with("(").all() or (len(read) > 1 and lengths == 1 and read.str.contains(grouped).all())
 
 
-def _are_few(odd: pl.DataFrame, rows: int) -> bool:
-    """Whether what is no number is so rare that it stands for missing values."""
-    unknown = odd.filter(~pl.col("value").str.to_lowercase().is_in(MISSING_NUMBERS))
+def are_few(odd: pl.DataFrame, rows: int, known: Sequence[str] = MISSING_NUMBERS) -> bool:
+    """Return whether what is no number, or no time, is so rare that it stands for missing values; `known` words do."""
+    unknown = odd.filter(~pl.col("value").str.to_lowercase().is_in(known))
     return len(unknown) <= ODD_WORDS and int(unknown["n"].sum()) <= ODD * rows

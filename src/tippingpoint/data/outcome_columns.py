@@ -11,9 +11,9 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.decisions import times
-from tippingpoint.data.inference import inferred
 from tippingpoint.data.number_format import recognised
 from tippingpoint.data.outcome import NO, YES, Positive, ones, told
+from tippingpoint.data.times import recognised_times
 from tippingpoint.data.validation import as_text
 
 Kind = Literal["yes_no", "number", "time"]
@@ -103,8 +103,8 @@ class Columns:
             return OutcomeColumn(name, "yes_no", _mapped(values, text.str.to_lowercase().is_in(YES)), "yes")
         if reading := recognised(text, MISSING, self.source.marks):
             return OutcomeColumn(name, "number", _mapped(values, reading.numbers))
-        if (typed := inferred(text)).dtype != pl.String:
-            return OutcomeColumn(name, "time", _mapped(values, times(typed, where)))
+        if found := recognised_times(text, MISSING):
+            return OutcomeColumn(name, "time", _mapped(values, found.times))
         if where != "data.target":
             shown = ", ".join(map(repr, present.head(3)))
             what = f"{name!r} holds {shown}: neither yes or no, nor numbers, nor times"

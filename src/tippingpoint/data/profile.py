@@ -17,6 +17,7 @@ from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX
 from tippingpoint.data.inference import A_CHANCE, NO_VALUE, Feature, feature, remarks
 from tippingpoint.data.number_format import Marks, Reading, recognised
+from tippingpoint.data.times import TimeReading
 from tippingpoint.data.validation import as_text, parse
 
 LEAK = 0.95
@@ -60,7 +61,7 @@ class Described:
     written
         How its numbers are written (`1.568,43 €`), or what a time is counted to; empty: as 1568.43.
     odd
-        Words that stand for missing numbers, and how often.
+        Words that stand for missing numbers or times, and how often.
     """
 
     name: str
@@ -109,7 +110,7 @@ def describe(
         Times that are features.
     """
     features = {values.name: feature(values, None, values.name == table.columns[0], marks) for values in table}
-    odd = remarks(table, roles, {name: f.reading.written if f.reading else None for name, f in features.items()})
+    odd = remarks(table, roles, {name: f.written for name, f in features.items()})
     odd |= days.remarks if days else {}
     described = []
     for values in table:
@@ -246,17 +247,17 @@ def infer_terms(values: pl.Series, marks: Marks = (None, None), found: Feature |
         What it is to a model, where that is known already.
     """
     found = found or feature(values, None, marks=marks)
-    reading = found.reading
+    reading = found.reading if isinstance(found.reading, Reading) else None
     if found.why == "constant" and values.dtype == pl.String:
         reading = recognised(values, MISSING, marks)
     if reading or values.dtype.is_numeric() or values.dtype == pl.Boolean:
         return _numeric(values, reading)
-    missing = values.null_count() > 0
     if found.kind is None and not values.dtype.is_nested():
-        time, readable = parse(values, "time")
+        words = found.reading.also_missing if isinstance(found.reading, TimeReading) else []
+        time, readable = parse(values, "time", spec=ColumnSpec(type="time", also_missing=words))
         if readable.all() and (newest := time.max()) is not None:
             late = newest > datetime.now(UTC).replace(tzinfo=None)  # type: ignore[operator]  # of times it is a time
-            return ColumnSpec(type="time", missing=missing, future=bool(late))
+            return ColumnSpec(type="time", missing=time.null_count() > 0, future=bool(late), also_missing=words)
     text, _ = parse(values, "category")
     missing, distinct = text.null_count() > 0, text.drop_nulls().n_unique()
     if found.kind is None and found.why not in STAYS:

@@ -55,7 +55,7 @@ class FeatureSchema:
     remarks
         Features that may be none, and why.
     odd
-        Words that stand for missing numbers, and how often, by column.
+        Words that stand for missing numbers and times, and how often, by column.
     log
         Of users made of events: how well these fit together, in words.
     made_by

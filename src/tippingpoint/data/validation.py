@@ -23,8 +23,7 @@ from tippingpoint.data.column_rules import (
 from tippingpoint.data.contract import ColumnSpec, TableSchema, Type
 from tippingpoint.data.identity import without_point
 from tippingpoint.data.number_format import MISSING_NUMBERS
-
-TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+from tippingpoint.data.times import MISSING_TIMES, read_times
 
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 """A word that is a number, as -999 for a missing one."""
@@ -127,7 +126,7 @@ def parse(
     listed
         The categories a contract names.
     spec
-        Of numbers, how the contract has them written; None: as 1568.43.
+        Of numbers and times, how the contract has them written, and what stands for a missing one; None: as 1568.43.
 
     Returns
     -------
@@ -139,7 +138,7 @@ def parse(
         if kind == "whole" and not is_whole(typed).all():
             typed = typed.set(~is_whole(typed) & typed.is_finite(), None)
     elif kind == "time":
-        missing, typed = _times(values)
+        missing, typed = _times(values, spec)
     else:
         typed = (as_ids if kind == "text" else as_text)(values).str.strip_chars()
         absent = typed.is_in(stand_ins(listed)) if kind == "category" else typed == ""
@@ -233,7 +232,7 @@ def _numbers(values: pl.Series, spec: ColumnSpec | None) -> tuple[pl.Series, pl.
     return missing, number
 
 
-def _times(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _times(values: pl.Series, spec: ColumnSpec | None) -> tuple[pl.Series, pl.Series]:
     """Whether each value is missing, and the times in UTC, without a zone."""
     if values.dtype == pl.Date:
         values = values.cast(pl.Datetime("us"))
@@ -242,11 +241,9 @@ def _times(values: pl.Series) -> tuple[pl.Series, pl.Series]:
         values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zoned else values
         return values.is_null(), values.cast(pl.Datetime("us"))
     text = as_text(values).str.strip_chars()
-    text = text.set(text.is_in(MISSING), None)
-    zoned_text = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).dt.replace_time_zone(None)
-    plain = [text.str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
-    frame = pl.DataFrame([s.alias(f"t{k}") for k, s in enumerate([*plain, zoned_text])])
-    return text.is_null(), frame.select(pl.coalesce(frame.columns)).to_series().alias(values.name)
+    words = spec.also_missing if spec else []
+    text = text.set(text.is_in([*MISSING, *words]) | text.str.to_lowercase().is_in(MISSING_TIMES), None)
+    return text.is_null(), read_times(text)
 
 
 def _repeated(table: pl.DataFrame, name: str, ids: pl.Series) -> list[_Breach]:

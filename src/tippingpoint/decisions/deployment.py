@@ -265,7 +265,7 @@ def deployment(
 def _learnt(column: Column) -> ColumnSpec:
     """Terms of a column that no contract names: its type, and how its numbers were written."""
     if column.days_before is not None:
-        return ColumnSpec(type="time", missing=True, future=True)
+        return ColumnSpec(type="time", missing=True, future=True, also_missing=list(column.also_missing))
     how = column.written.terms if column.written else {}
     return ColumnSpec(type=column.kind, missing=True, also_missing=list(column.also_missing), **how)
 

@@ -27,6 +27,7 @@ from tippingpoint.data.column_rules import (
 )
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.days import DAY, start
+from tippingpoint.data.times import MISSING_TIMES
 from tippingpoint.data.validation import parse
 
 ABSENT = object()
@@ -215,7 +216,7 @@ class _Field:
 
     def times(self, values: list[Any]) -> tuple[list[datetime | None], list[Problem]]:
         """Return n times in UTC, without a zone, None where missing, and what is wrong."""
-        values = [_time(value) if isinstance(value, str) else value for value in values]
+        values = [self._time(value) if isinstance(value, str) else value for value in values]
         problems = self.problems(values)
         return ([] if problems else values), problems
 
@@ -240,6 +241,11 @@ class _Field:
                 shown = "" if value is None else f" {text}"
                 found.append(Problem(user, self.name, rule, f"{self.name}{shown} {said}"))
         return found
+
+    def _time(self, text: str) -> Any:
+        """The time that a text is, None where it stands for a missing one; the text if it is neither."""
+        word = text.strip()
+        return None if word in self.spec.also_missing or word.lower() in MISSING_TIMES else _time(word)
 
     def _number(self, text: str) -> Any:
         """The number that a text is, None where it stands for a missing one; the text if it is neither."""
@@ -284,7 +290,7 @@ class _Field:
 def _time(text: str) -> Any:
     """The time that a text is, as ISO 8601 has it, in UTC without a zone; the text if it is none."""
     try:
-        time = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text)
         return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
     except (ValueError, OverflowError):
         return text

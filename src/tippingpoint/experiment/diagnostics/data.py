@@ -46,7 +46,8 @@ def quarantined(users: Users) -> Found | None:
     "TP102",
     "warning",
     "number-like text",
-    what="Cells of number columns that are no numbers, counted by what they say; they are read as missing.",
+    what="Cells of number columns that are no numbers, and of time columns that are no times, counted by what they say;"
+    " they are read as missing.",
     threshold="any word that is not a usual sign of a missing number",
     why="A word may mean something else than missing: a limit, a category, a slip.",
     remedy="Name the words in the contract (also_missing), or correct them in the source.",
@@ -57,8 +58,11 @@ def number_like_text(users: Users) -> Found | None:
         return None
     n = users.intake.rows if users.intake else len(users)
     parsed = {column: 1 - sum(words.values()) / max(n, 1) for column, words in odd.items()}
-    told = [f"{column} ({missing_words(words)}; {parsed[column]:.1%} are numbers)" for column, words in odd.items()]
-    return Found(f"Words among numbers count as missing: {named(told)}.", {"share_of_numbers": parsed})
+    timed = [c.name for c in users.contract.columns if c.days_before is not None]
+    kind = {column: "times" if column in timed else "numbers" for column in odd}
+    told = [f"{c} ({missing_words(words)}; {parsed[c]:.1%} are {kind[c]})" for c, words in odd.items()]
+    among = " and ".join(sorted(set(kind.values())))
+    return Found(f"Words among {among} count as missing: {named(told)}.", {"share_of_numbers": parsed})
 
 
 @diagnostic(
