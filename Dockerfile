@@ -49,7 +49,8 @@ FROM runtime AS dashboard
 COPY --from=batch-packages /opt/tippingpoint/ /opt/tippingpoint/
 EXPOSE 8501
 HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
-CMD ["dashboard", "host=0.0.0.0", "port=8501", "public=true"]
+# It starts with a login in ~/.streamlit/secrets.toml, or with public=true typed behind a proxy that has one.
+CMD ["dashboard", "host=0.0.0.0", "port=8501"]
 
 FROM runtime AS service
 COPY --from=service-packages /opt/tippingpoint/ /opt/tippingpoint/

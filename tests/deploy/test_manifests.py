@@ -13,6 +13,7 @@ import yaml
 
 from tests.deploy.dockerfile import lineage, stages, words
 from tests.understood import understood
+from tippingpoint.dashboard.login import SECRETS
 from tippingpoint.serving.api import PATHS
 from tippingpoint.serving.decision_log import LASTS
 from tippingpoint.serving.server import GRACE
@@ -27,6 +28,7 @@ KUBERNETES = [
     for found in yaml.safe_load_all(path.read_text())
 ]
 WORKFLOW = ROOT / "examples/github-actions/compare-and-promote.yml"
+DEPLOY = (ROOT / "docs/how_to/deploy.md").read_text()
 HEALTH = {"service": PATHS, "dashboard": ("/_stcore/health",)}
 """Paths that answer, by image; Streamlit's own of the dashboard."""
 PORTS = {"service": 8000, "dashboard": 8501}
@@ -185,6 +187,19 @@ def test_a_pod_has_no_rights_and_a_limit(name: str) -> None:
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert {"/tmp", "/home/tippingpoint"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
     assert container["image"].removeprefix("tippingpoint-") in TARGETS
+
+
+def test_a_dashboard_that_others_reach_asks_who_they_are() -> None:
+    pod = pods()["dashboard"]["spec"]
+    (container,) = pod["containers"]
+    assert "public=true" not in [*container["args"], *words(STAGES, "dashboard", "CMD")]
+    (login,) = [volume for volume in pod["volumes"] if "secret" in volume]
+    (mounted,) = [mount for mount in container["volumeMounts"] if mount["name"] == login["name"]]
+    assert mounted["mountPath"] == f"/home/tippingpoint/{Path(SECRETS).parent}"
+    assert f"create secret generic {login['secret']['secretName']} --from-file={Path(SECRETS).name}" in DEPLOY
+    given = COMPOSE["services"]["dashboard"]
+    assert "public=true" in given["command"]
+    assert all(port.startswith("127.0.0.1:") for port in given["ports"])
 
 
 def test_what_selects_pods_finds_them() -> None:

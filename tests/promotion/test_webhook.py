@@ -27,15 +27,16 @@ ENTRY = Entry(4, "promote", "3", "2", 1, 1_764_547_200_000, "ann", "better", "ab
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """An HTTP server that keeps what it is sent, answers with `answers`, after `waits` seconds."""
-    kept = SimpleNamespace(got=[], answers=200, waits=0.0, to={})
+    """A server that keeps what it is sent, answers with `first` in turn, then `answers`, after `waits` seconds."""
+    kept = SimpleNamespace(got=[], first=[], answers=200, waits=0.0, to={})
+    monkeypatch.setattr(webhook, "PAUSE", 0.01)
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.got.append((dict(self.headers), body))
             time.sleep(kept.waits)
-            self.send_response(kept.answers)
+            self.send_response(kept.first.pop(0) if kept.first else kept.answers)
             for key, value in kept.to.items():
                 self.send_header(key, value)
             self.end_headers()
@@ -86,7 +87,27 @@ def test_a_failed_delivery_stops_nothing_and_is_said(client: MlflowClient, recei
     told = promoting("model=1")
     assert told.promoted
     assert aliases(client, "conversion")[CHAMPION] == "1"
-    assert told.webhook == "Webhook: not delivered to 127.0.0.1 (it answers 503)."
+    assert told.webhook == "Webhook: not delivered to 127.0.0.1 (it answers 503, 3 times)."
+    assert len(receiver.got) == 3
+
+
+def test_a_delivery_is_tried_again_where_the_next_try_may_do_better(receiver: Any) -> None:
+    signed = {ADDRESS: receiver.url, SECRET: WORD}
+    receiver.first = [503, 429]
+    assert tell("c", ENTRY, signed) == "Webhook: told 127.0.0.1."
+    assert len({json.dumps(checked(got), sort_keys=True) for got in receiver.got}) == 1
+    assert len(receiver.got) == 3
+    receiver.answers = 403
+    assert "(it answers 403)" in tell("c", ENTRY, signed)
+    assert len(receiver.got) == 4
+
+
+def test_nobody_waits_long_for_a_receiver(receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver.waits = 2.0
+    monkeypatch.setattr(webhook, "LASTS", 0.2)
+    began = time.monotonic()
+    assert "no answer within 0.2 s" in tell("c", ENTRY, {ADDRESS: receiver.url, SECRET: WORD})
+    assert time.monotonic() - began < 1.9
 
 
 def test_what_goes_wrong_with_a_delivery_is_said_without_its_path_or_password(
@@ -102,9 +123,10 @@ def test_what_goes_wrong_with_a_delivery_is_said_without_its_path_or_password(
     assert receiver.got == []
     receiver.answers, receiver.to = 307, {"Location": "http://127.0.0.1:1/"}
     assert "(it answers 307)" in tell("c", ENTRY, signed), "what is signed goes nowhere else"
-    receiver.answers, receiver.waits = 200, 1.0
-    monkeypatch.setattr(webhook, "SECONDS", 0.2)
+    receiver.answers, receiver.waits = 200, 0.5
+    monkeypatch.setattr(webhook, "SECONDS", 0.1)
     said = tell("c", ENTRY, signed)
+    assert said.endswith("3 times).")
     assert "not delivered to 127.0.0.1 (" in said
     assert receiver.got[-1][0]["Authorization"] == f"Basic {base64.b64encode(b'ann:hidden').decode()}"
     assert "hidden" not in said

@@ -21,8 +21,12 @@ from tippingpoint.tracking.journal import Entry, at
 
 ADDRESS, SECRET = "TIPPINGPOINT_WEBHOOK", "TIPPINGPOINT_WEBHOOK_SECRET"
 """Variables of the environment. A secret on a command line or in a config would stand in runs and logs."""
-SECONDS = 10.0
-"""How long is waited for an answer, whatever it is that takes long."""
+SECONDS, TRIES, PAUSE = 3.0, 3, 0.5
+"""How long one try waits for an answer; how many there are; seconds before the second, then twice that."""
+LASTS = 10.0
+"""Seconds that all tries have, whatever it is that takes long."""
+PASSES = (429, 500, 502, 503, 504)
+"""Answers by which a receiver says that it may take the same message later."""
 EVENTS = {"promote": "promoted", "rollback": "rolled_back", "refused": "refused", "request": "requested"}
 """What entries of a journal are told, by their kind."""
 
@@ -107,19 +111,31 @@ class _Stays(urllib.request.HTTPRedirectHandler):
 
 
 def _posted(request: urllib.request.Request) -> str:
-    """Why a message was not taken; '' where it was. It is given up after a while, whatever holds it."""
-    failed = [f"no answer within {SECONDS:g} s"]
+    """Why a message was not taken; '' where it was. It is tried a few times, and given up whatever holds it."""
+    failed = [f"no answer within {LASTS:g} s"]
 
     def post() -> None:
-        try:
-            urllib.request.build_opener(_Stays).open(request, timeout=SECONDS).close()
-            failed.clear()
-        except urllib.error.HTTPError as error:
-            failed[:] = [f"it answers {error.code}"]
-        except (OSError, ValueError, HTTPException) as error:  # ValueError: an address that is none
-            failed[:] = [str(getattr(error, "reason", error))]
+        for number in range(1, TRIES + 1):
+            why, again = _tried(request)
+            failed[:] = [f"{why}, {number} times" if number > 1 else why] if why else []
+            if not again or number == TRIES:
+                return
+            time.sleep(PAUSE * 2 ** (number - 1))
 
     posting = threading.Thread(target=post, daemon=True)
     posting.start()
-    posting.join(SECONDS)
+    posting.join(LASTS)
     return "".join(failed)
+
+
+def _tried(request: urllib.request.Request) -> tuple[str, bool]:
+    """Why one try failed, '' where it did not; and whether the next may do better."""
+    try:
+        urllib.request.build_opener(_Stays).open(request, timeout=SECONDS).close()
+    except urllib.error.HTTPError as error:
+        return f"it answers {error.code}", error.code in PASSES
+    except OSError as error:
+        return str(getattr(error, "reason", error)), True
+    except (ValueError, HTTPException) as error:  # ValueError: an address that is none
+        return str(error), False
+    return "", False
