@@ -24,7 +24,7 @@ from tests.secured_server import SecuredServer, secured
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
-"""How often tests kill, race and draw worlds: once, and ten times in `make test-all`."""
+"""How often tests kill, race and draw worlds and examples: once, and more in `make test-all`."""
 LONGEST = ("test_tune.py", "test_search_survives.py", "test_kills_and_races.py", "test_dashboard.py", "test_pages.py")
 """Files that begin first: a file stays with one worker, and the last one keeps the other waiting."""
 STEPS = (
@@ -34,7 +34,8 @@ STEPS = (
 """Lines on stderr that say how far a job is."""
 
 
-hypothesis.settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
+# No deadline: how long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None, max_examples=40 if ROUNDS == 1 else 200)
 hypothesis.settings.load_profile("tests")
 
 

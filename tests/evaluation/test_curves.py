@@ -40,6 +40,7 @@ def test_a_score_for_all_gives_the_diagonals() -> None:
     np.testing.assert_allclose(found.pr.value, outcome.mean(), atol=1e-12)
 
 
+@pytest.mark.worlds
 def test_bands_cover_the_truth_pointwise() -> None:
     """Of 100 worlds a 95 % band misses a point of the true curve in about 5; 12 is three Monte-Carlo errors more."""
     truth = curves(*sample(1_000_000, 999), rng())

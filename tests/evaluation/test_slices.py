@@ -58,6 +58,7 @@ def test_rows_may_come_in_any_order() -> None:
     pd.testing.assert_frame_equal(slices(users, score), slices(users.take(order), score[order]))
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("rate", [-1.0, -3.0])
 def test_with_no_difference_at_most_one_world_in_twenty_lists_a_slice(rate: float) -> None:
     """100 worlds; 12 is three Monte-Carlo errors above 5 %."""
