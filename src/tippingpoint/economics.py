@@ -213,7 +213,7 @@ class PerUser(Economics):
         if "none" not in self.costs:
             raise ValueError("the action none has its costs too")
         if self.measures:
-            raise ValueError("costs of each user are the reward: measures cannot be. Type economics.reward=outcome.")
+            raise ValueError("costs of each user are the reward: measures cannot be. Leave economics.reward out.")
         return self
 
     @property

@@ -11,11 +11,14 @@ import polars as pl
 import pytest
 
 from tests.cli.typing_remedies import Case, Typist
+from tests.data.events.test_mapping import clicks
 from tests.frozen import refusals
+from tests.measurement.measuring import decided
 
 FOLDERS = ("cli/", "comparison/", "config/", "core/", "economics.py", "experiment/build.py")
-FOLDERS += tuple(f"data/{name}" for name in ("c", "database", "events", "f", "i", "o", "s", "v", "w"))
-FOLDERS += ("exploration/", "measurement/settings.py MeasureSettings", "models/", "policies/", "tuning/", "offpolicy/")
+FOLDERS += tuple(f"data/{name}" for name in ("c", "database", "events", "fi", "i", "o", "s", "v", "w"))
+FOLDERS += ("exploration/", "measurement/settings.py MeasureSettings", "models/", "tuning/", "offpolicy/")
+FOLDERS += tuple(f"policies/{name}" for name in ("b", "c", "d", "effect_bands", "l", "policy", "r", "s", "t"))
 
 
 def terms(of_a_column: str) -> Callable[[], Any]:
@@ -50,6 +53,11 @@ FILL = {
     "tune.objectives='[…]'": "tune.objectives='[roc_auc]'",
     "tune.objectives=[…]": "tune.objectives=[roc_auc]",
     "policy diff ONE OTHER": "policy diff top_fraction retention",
+    "data.product=duckdb:///app.duckdb?table=…": "data.product=duckdb:///app.duckdb?table=clicks",
+    "data.billing.names.subscribed=…": "data.billing.names.subscribed=/club/*",
+    "data.events.id=…": "data.events.id=at",
+    "data.billing.id=…": "data.billing.id=at",
+    "compare policy=… economics=…": "compare policy=top_fraction economics=freemium",
 }
 CASES = (
     *(Case(line) for line in refusals.WITHOUT_STORE if line.split()[0] not in LATER),
@@ -168,33 +176,52 @@ RARE = Case(
     " policy=top_fraction policy.actions.top=discount_10"
 )
 """Fits on users whose action is none, of whom nobody bought."""
+SHOP_YAML = """\
+defaults: [events, _self_]
+horizon_days: 14
+until: 1772000000
+product: clicks.csv
+events: {user: visitor, time: at, name: page, platform: with, sign_up: first, names: {Product: /product/*}}
+billing: {user: visitor, time: at, name: page, names: {subscribed: /club/*}}
+vocabulary:
+  counted: {signins: /, playbacks: Product, searches: /, downloads: /, pricing_pages: /, limit_notifications: /,
+    account_pages: /}
+"""
+SHOP = "run --config-dir mine data=shop"
+OF_LOGS = (
+    Case(f"{FEATURES} as_of=2025-02-05 to=f.csv data.vocabulary.counted.signins='Sign Inn'"),
+    Case(f"{SHOP} data.events.zone=Nowhere", ["data.events.zone=UTC"]),
+    Case(f"{SHOP} data.events.user=visiter", ["data.events.user=visitor"]),
+    Case(f"{SHOP} data.product=duckdb:///app.duckdb"),
+    Case(f"{SHOP} data.billing.names.subscribed=/clubb"),
+    Case(f"{SHOP} data.state=.tippingpoint/events"),
+    Case("run data=events data.url=duckdb:///app.duckdb data.billing='{user: visitor, time: at, name: page}'"),
+    Case(f"{LOG} data.snapshots=every:7d data.vocabulary.exposure=shown"),
+    Case(f"{LOG} data.snapshots=every:7d data.horizon_days=365"),
+    Case(f"measure decisions=d.parquet {LOG.removeprefix('run ')} outcome='Sign Inn'", ["outcome='Sign In'"]),
+    Case("policy bind policy=top_fraction economics.price=5"),
+    Case("run economics.actions='{call: {contact_cost: 1}}'"),
+)
+LOT = "data=csv data.path=lot.csv data.target=bought data.action=action data.logging_probability=uniform"
+OFFER = "policy=offer +economics.actions.offer.contact_cost=1"
+OF_SEARCHES = (
+    Case("tune learner=dr policy=effect_bands tune.objectives=[pr_auc] data.users=800"),
+    Case(f"tune {LOT} {OFFER} tune.objectives=[value]"),
+)
+FAIR = "run data=csv data.path=fair.csv data.target=bought model=logistic tracking.log=false explain_rows=5"
+EFFECTS = f"{FAIR} data.action=got evidence=logged learner=dr policy=effect_bands"
+EFFECTS += " policy.actions.target=discount_10"
+ONCE_FITTED = (
+    Case(EFFECTS.replace("fair.csv", "rare.csv")),
+    Case(f"{FAIR} data.drop=[got] policy=policy_tree"),
+)
+"""Refused once users are split, before anything is measured."""
 NOT_TYPED = {
-    "config/compose.py _not_overridden": "its last remedy needs a dict of one's own keys: tests/config",
-    "config/meant.py bound_policy": "of policies bound to a version: tests/promotion/test_bind.py",
-    "data/events/as_of.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
-    "data/events/mapping.py Columns._is_known": "of mapped logs: tests/data/events/test_mapping.py",
-    "data/events/mapping.py _parts": "of mapped logs: tests/data/events/test_mapping.py",
-    "data/events/mapping.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
-    "data/events/mapping.py read_payments": "of mapped logs: tests/data/events/test_mapping.py",
-    "data/events/outcomes.py outcomes_after": "of raw events: tests/measurement",
-    "data/events/snapshots.py settled": "of snapshots: tests/data/events/test_snapshots.py",
-    "data/events/source.py Events._one_place": "of mapped logs: tests/data/events/test_mapping.py",
-    "policies/money_budget.py MoneyBudget.bind": "bound once a model is fitted: tests/policies",
-    "experiment/build.py fitted_on": "found once users are split: tests/experiment",
-    "models/learners/nuisances.py Nuisances.__post_init__": "found once users are split: tests/experiment",
-    "tuning/task.py check": "one of its three is typed; of learners of effects: tests/tuning/test_tune_effects.py",
-    "economics.py PerUser._none_costs_too": "of measures as the reward: tests/experiment/test_measured_rewards.py",
-    "models/family.py Family.regression": "a family of one's own: tests/models/test_every_learner.py",
-    "policies/effects.py learn": "a version under another policy: tests/policies/test_effect_policies.py",
-    "policies/policy_tree.py PolicyTree.bind": "bound once a model is fitted: tests/policies/test_policy_tree.py",
     "cli/multirun.py _broken_off": "a worker was killed: tests/soak",
     "core/foreign.py as_theirs": "is typed, and the traceback comes: tests/core",
     "data/database.py _frame": "PostgreSQL: typed below",
-    "data/frame.py Frame.read": "a comparison of a frame: typed with the remedies of decisions",
-    "offpolicy/cells.py Cells.at": "Python: tests/offpolicy",
     "tuning/job.py TuneResult.best": "Python: tests/api",
     "tuning/job.py _parent": "a store that went away: tests/soak",
-    "tuning/studies.py check_failures": "trials that fail: tests/tuning",
 }
 """Functions with a remedy that no case here types, and why."""
 
@@ -255,10 +282,11 @@ def tables(folder: Path) -> None:
     fair = pl.DataFrame(
         {"age": own["age"], "got": [("none", "discount_10")[i % 2] for i in rows], "bought": own["bought"]}
     )
-    fair.write_csv(folder / "fair.csv")
-    fair.with_columns(bought=pl.col("bought") * (pl.col("got") != "none")).write_csv(folder / "rare.csv")
     dated = fair.with_columns(day=pl.Series([f"2026-0{1 + i % 4}-01" for i in rows]))
     dated.drop("got").write_csv(folder / "dated.csv")
+    fair = pl.concat([fair] * 3)
+    fair.write_csv(folder / "fair.csv")
+    fair.with_columns(bought=pl.col("bought") * (pl.col("got") != "none")).write_csv(folder / "rare.csv")
     (folder / "binary.csv").write_bytes(bytes(range(32)) * 40)
     text = (folder / "users.csv").read_text()
     (folder / "parted.csv").write_text(text.replace(",", "~"))
@@ -269,7 +297,16 @@ def tables(folder: Path) -> None:
     with contextlib.closing(duckdb.connect(str(folder / "app.duckdb"))) as database:
         database.register("there", users.with_columns(age=pl.int_range(len(users))))
         database.execute("create table users as select * from there")
-    (folder / "mine/experiment").mkdir(parents=True)
+        database.register("clicks_", clicks())
+        database.execute("create table clicks as select * from clicks_")
+    clicks().with_columns(pl.col("at").dt.strftime("%Y-%m-%d %H:%M:%S")).write_csv(folder / "clicks.csv")
+    decided(0.1, 600)[0].write_parquet(folder / "d.parquet")
+    drawn = [rng.gauss(0, 1) for _ in range(3000)]
+    lot = {"x": drawn, "action": [("none", "offer")[x + rng.gauss(0, 1) > 0] for x in drawn]}
+    pl.DataFrame(lot | {"bought": [rng.randrange(2) for _ in drawn]}).write_csv(folder / "lot.csv")  # it followed x
+    (folder / "mine/data").mkdir(parents=True)
+    (folder / "mine/data/shop.yaml").write_text(SHOP_YAML)
+    (folder / "mine/experiment").mkdir()
     begin = "# @package _global_\ndefaults:\n"
     (folder / "mine/experiment/joblib.yaml").write_text(f"{begin}  - override /hydra/launcher: joblib\n")
     sweeper = "hydra:\n  sweeper:\n    params:\n      seed: 1,2\n"
@@ -282,12 +319,18 @@ def test_what_refusals_of_words_and_tables_say_to_type_is_typed_and_they_are_gon
     typist: Typist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tippingpoint.comparison import run
-    from tippingpoint.experiment import build, fitting
+    from tippingpoint.experiment import build, candidate, fitting
+    from tippingpoint.models.logistic import Logistic
 
-    for case in (*CASES, *OF_TIME, *OF_PARTS):
+    for case in (*CASES, *OF_TIME, *OF_PARTS, *OF_LOGS, *OF_SEARCHES):
         typist.type(case)
     with monkeypatch.context() as patch:
         patch.setattr(run, "ask", build.ask)
+        patch.setattr(candidate, "evaluate", went)
+        for case in ONCE_FITTED:
+            typist.type(case)
+        patch.delattr(Logistic, "regression")  # as a family of one's own may lack it
+        typist.type(Case(EFFECTS))
         patch.setattr(fitting.calibration, "fit", went)  # what is fitted on is chosen before
         typist.type(RARE)
     found = [*typist.failed, *typist.untyped(FOLDERS, NOT_TYPED)]

@@ -4,11 +4,12 @@ import contextlib
 import shlex
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -19,9 +20,15 @@ import pytest
 from tests.cli.typing_remedies import Case, Typist
 from tests.frozen import refusals
 from tests.measurement.measuring import decided
+from tippingpoint.config.compose import compose
+from tippingpoint.data.events.source import EventSource
+from tippingpoint.scoring.settings import ScoreSettings
+from tippingpoint.tracking.entries import append
+from tippingpoint.tracking.filed_users import ABOUT, FOLDER, USERS
 from tippingpoint.tracking.tags import JOB
 
-FOLDERS = ("dashboard/", "data/decisions.py", "decisions/", "experiment/collect.py", "promotion/")
+FOLDERS = ("dashboard/", "data/decisions.py", "data/frame.py", "decisions/", "experiment/collect.py", "promotion/")
+FOLDERS += ("policies/effects.py", "policies/money_budget.py")
 FOLDERS += tuple(f"measurement/{name}" for name in "jno")
 FOLDERS += ("experiment/settings.py",)
 FOLDERS += ("reports/", "scoring/", "serving/", "simulation/", "tracking/")
@@ -46,14 +53,32 @@ FILL = {
     "data=…": "data=case_study",
     "users=…": "users=users.csv",
     "data.id=…": "data.id=user_id",
+    "input=…": "input=users.csv",
+    "score input=…": f"score input=users.csv to=e.csv {MODEL}",
+    "policy.cuts=[…]": "policy.cuts=[0.3,0.6]",
+    "policy.version=…": "policy.version=2",
+    "policy diff ONE OTHER": "policy diff top_fraction retention",
 }
+EVENTS = "score data=events data.product=log/product.jsonl data.payments=log/payments.jsonl to=e.csv"
+OF_A_DAY = f"{EVENTS} as_of=2025-01-05 {MODEL}"
 BEFORE_ANY_MODEL = (
     *(Case(line) for line in refusals.WITHOUT_STORE if line.split()[0] in LATER),
     Case("simulate"),
     Case("history"),
     Case("score input=users.csv to=a.csv"),
+    Case("score data=case_study to=e.csv"),
+    Case(EVENTS),
 )
 WITH_A_MODEL = (
+    Case(f"{SCORE} engine=spark only=[high]"),
+    Case(f"score input=duckdb:///app.duckdb?table=users to=parts engine=spark {MODEL}"),
+    Case(f"serve {MODEL} log=mysql://host/app holdout=0.1"),
+    Case(f"serve {MODEL} split='{{2: 1.0}}'"),
+    Case(f"serve {MODEL} split='{{1: 0.5, challenger: 0.6}}'"),
+    Case("policy bind models:/conversion/1 policies=[intent_bands]"),
+    Case("promote 1 name=conversion users=users.csv"),
+    Case("simulate models=[models:/conversion/1] policy=effect_bands"),
+    Case(OF_A_DAY),
     *(Case(line) for line in refusals.WITH_STORE if not line.startswith("run ")),
     Case("measure decisions=duckdb:///app.duckdb outcomes=o.csv"),
     Case(f"{MEASURE} outcomes=o.csv outcomes_id=user_idd", ["outcomes_id=user_id"]),
@@ -132,33 +157,30 @@ WITH_SEVERAL = (
     Case(f"{SIMULATE} data=csv data.path=unnamed.csv data.target=converted"),
     Case(f"{SIMULATE} tracking.log=true tracking.experiment=gone"),
 )
+OF_EVENTS = (
+    Case(f"{OF_A_DAY} data.window_days=3"),
+    Case(f"{OF_A_DAY} data.snapshots=every:7d"),
+    Case(f"{OF_A_DAY} scored_at=2025-01-01"),
+)
+PRICED = "data=csv data.path=costs.csv data.target=converted data.name=priced data.drop=[user_id] data.action=action"
+PRICED += " evidence=logged data.costs=[a,b] economics=cost_columns ~economics.costs learner=dr policy=effect_bands"
+PRICED += (
+    " +economics.costs='{none: {one: a, zero: b}, discount_10: {one: b, zero: a}, checkout_prompt: {one: b, zero: a}}'"
+)
+"""Users with prices of their own and without ids."""
+OF_OTHERS = (
+    Case("serve model=models:/other/2 split='{2: 0.5, 1: 0.5}'"),
+    Case("serve model=models:/priced/1 holdout=0.1"),
+    Case("simulate models=[models:/priced/1] budget.money=5"),
+    Case("simulate models=[models:/priced/1] policy=money_budget"),
+    Case("simulate models=[models:/priced/1] policy=effect_bands policy.actions.target=email"),
+    Case("policy bind models:/other/1 policies=[top_fraction] policy.actions.top=none"),
+)
 NOT_TYPED = {
-    "reports/web_server.py serve_pages": "typed in tests/cli/test_remedies_of_data.py",
-    "decisions/deployment.py refuse_made_otherwise": "of users made of events: tests/scoring/test_score_events.py",
-    "scoring/job.py _source": "of users made of events: tests/scoring/test_score_events.py",
-    "scoring/job.py refuse_before": "of users made of events: tests/scoring/test_score_events.py",
-    "scoring/on_spark.py _parquet": "Spark: tests/scoring/test_on_spark.py",
-    "scoring/on_spark.py _session": "Spark: tests/scoring/test_on_spark.py",
-    "scoring/on_spark.py refuse_unfit": "Spark: tests/scoring/test_on_spark.py",
-    "simulation/settings.py DiffSettings._are_two": "typed in tests/cli/test_remedies_of_data.py",
-    "serving/decision_log.py place": "of the service's log: tests/serving/test_decision_log.py",
-    "serving/split.py refuse_other_columns": "of several versions: tests/serving/test_split.py",
-    "serving/split.py refuse_shares": "of several versions: tests/serving/test_split.py",
-    "serving/workers.py run_workers": "of systems that cannot fork",
-    "serving/version.py serve_version": "of the service's log: tests/serving/test_decision_log.py",
-    "promotion/bind.py _policy": "of policies bound to a version: tests/promotion/test_bind.py",
-    "promotion/approve.py _check_other": "of a second person: tests/promotion/test_team.py",
-    "promotion/approve.py promote_approve": "of a second person: tests/promotion/test_team.py",
-    "promotion/contestants.py _at": "its place has to be filled in: tests/promotion/test_users_from.py",
-    "promotion/pinned_gate.py check_approval": "of a second person: tests/promotion/test_team.py",
-    "promotion/policy_judge.py ground": "of policies bound to a version: tests/promotion/test_bind.py",
     "dashboard/intake.py as_they_are": "a page says it: tests/dashboard",
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
-    "simulation/job.py _asked": "one of its two is typed; the other takes a model fitted with prices of each user",
     "tracking/entries.py _taken": "a race: tests/soak",
     "tracking/entries.py append": "a race: tests/soak",
-    "tracking/filed_users.py filed_users": "of files that somebody else wrote into a run",
-    "tracking/models.py check_files": "Spark: tests/tracking",
     "tracking/promotion.py carry_out": "a race: tests/soak; what it says is typed in tests/promotion",
 }
 """Functions with a remedy that no case here types, and why."""
@@ -179,6 +201,7 @@ def typist(
     from tippingpoint.serving import server
 
     call("data", "write", "data.users=400", "to=users.csv")
+    call("data", "write", "data=event_log", "data.profiles=300", "to=log")
     refusals.tables(workspace)
     tables(workspace)
     monkeypatch.setattr(promotion, "judge", went)
@@ -233,6 +256,8 @@ def tables(folder: Path) -> None:
         table.write_csv(folder / f"{name}.csv")
     users = pl.read_csv(folder / "users.csv")
     users.rename({"user_id": "who"}).write_csv(folder / "unnamed.csv")
+    users.write_parquet(folder / "users.parquet")
+    pl.concat([users.with_columns(a=1.0, b=2.0)] * 10).write_csv(folder / "costs.csv")
     text = (folder / "users.csv").read_text()
     (folder / "latin.csv").write_bytes(text.replace("user_id", "âge,user_id", 1).encode("cp1252"))
     (folder / "folder.csv").mkdir()
@@ -277,6 +302,98 @@ def fail_once(typist: Typist, monkeypatch: pytest.MonkeyPatch, serves: str) -> N
         typist.type(Case("history", before=away, mend=patch.undo))
 
 
+class Spark:
+    """Spark that does not start, as where there is no Java; or that fails at once."""
+
+    starts = False
+
+    class FailedError(Exception):
+        """What Spark raises."""
+
+    @classmethod
+    def installed(cls) -> dict[str, ModuleType]:
+        """Its modules."""
+        modules = {name: ModuleType(name) for name in ("pyspark", "pyspark.errors", "pyspark.sql", "py4j.protocol")}
+        vars(modules["pyspark.errors"])["PySparkException"] = cls.FailedError
+        vars(modules["py4j.protocol"])["Py4JError"] = cls.FailedError
+        vars(modules["pyspark.sql"])["SparkSession"] = cls
+        return modules | {"py4j": ModuleType("py4j")}
+
+    @classmethod
+    def getActiveSession(cls) -> None:  # Spark's names
+        pass
+
+    @classmethod
+    def appName(cls, name: str) -> "type[Spark]":
+        return cls
+
+    @classmethod
+    def config(cls, *given: str) -> "type[Spark]":
+        return cls
+
+    @classmethod
+    def getOrCreate(cls) -> "type[Spark]":
+        if not cls.starts:
+            raise cls.FailedError("no Java")
+        return cls
+
+    @classmethod
+    def setLogLevel(cls, level: str) -> None:
+        raise cls.FailedError("a worker is lost")
+
+    @classmethod
+    def stop(cls) -> None:
+        pass
+
+
+Spark.builder = Spark.sparkContext = Spark  # type: ignore[attr-defined]  # as Spark has them
+
+
+def score_on_spark(typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Type what takes Spark."""
+    line = f"score input=users.parquet to=parts_ engine=spark {MODEL}"
+    with monkeypatch.context() as patch:
+        for name, module in Spark.installed().items():
+            patch.setitem(sys.modules, name, module)
+        typist.type(Case(line.replace("parquet", "csv")))
+        typist.type(Case(line))
+        patch.setattr(Spark, "starts", True)
+        typist.type(Case(line, ["engine=here parts=true"]))
+
+
+def score_events(typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Type what takes a version that learnt from raw events."""
+    from tippingpoint.scoring import job as scoring
+
+    words = compose("score", shlex.split(OF_A_DAY)[1:])
+    made = ScoreSettings.from_config(words).data.build(EventSource, "data").definition.made_by  # type: ignore[union-attr]  # it is given
+    load = scoring.load_decider
+
+    def of_events(*given: Any) -> Any:
+        loaded = load(*given)
+        deployment = loaded.decider.deployment.model_copy(update={"made_by": made})
+        return replace(loaded, decider=replace(loaded.decider, deployment=deployment))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "load_decider", of_events)
+        for case in OF_EVENTS:
+            typist.type(case)
+
+
+def approve(typist: Typist, monkeypatch: pytest.MonkeyPatch, client: mlflow.MlflowClient) -> None:
+    """Type what takes two persons, and a gate that asks for both."""
+
+    def asked() -> int:
+        return append(client, "other", "request", "1", "1", 0, who="one", judgement={}).number
+
+    monkeypatch.setenv("LOGNAME", "one")
+    first, second = asked(), asked()
+    typist.type(Case(f"promote approve {first} name=other", mend=lambda: monkeypatch.setenv("LOGNAME", "two")))
+    assert typist.call("promote", "pin", "name=other", "gate=standard", "gate.approval=true") == 0
+    typist.type(Case(f"promote approve {second} name=other"))
+    typist.type(Case("promote 1 name=other", fill={"promote request 1": "promote request 1 name=other"}))
+
+
 @pytest.mark.programs
 @pytest.mark.timeout(900)
 def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are_gone(
@@ -285,9 +402,12 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
     from tippingpoint.comparison import job as comparison
     from tippingpoint.comparison import run
     from tippingpoint.experiment import record
+    from tippingpoint.promotion import bind
+    from tippingpoint.serving import workers
 
     def type_all(cases: Iterable[Case]) -> None:
         with monkeypatch.context() as patch:
+            patch.setattr(bind, "make", went)
             for module in (run, comparison):  # no model is fitted
                 patch.setattr(module, "ask", went)
             for case in cases:
@@ -309,6 +429,11 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
         put = (replace(case, line=case.line.replace("RUN", other).replace("PORT", port)) for case in WITH_A_MODEL)
         type_all(put)
     fail_once(typist, monkeypatch, f"ui port={port}")
+    score_on_spark(typist, monkeypatch)
+    score_events(typist, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(workers.multiprocessing, "get_all_start_methods", list)
+        typist.type(Case(f"serve {MODEL} workers=2"))
     assert typist.call("simulate", "cuts=10") == 0
     (simulated,) = client.search_runs([loose[0].info.experiment_id], f"tags.`{JOB}` = 'simulate'", max_results=1)
     typist.type(Case(f"simulate models=[{simulated.info.run_id}] cuts=12"))
@@ -323,16 +448,24 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
     text = Path("users.csv").read_text()
     Path("fit.csv").write_text(text)
     assert typist.call("compare", *own, *fit) == 0
+    more = ("model=logistic", *fit[1:])
+    assert typist.call("run", *own, "data.drop=[action,sessions_7d]", *more) == 0
+    assert typist.call("run", *shlex.split(PRICED), *more) == 0
     Path("fit.csv").write_text(text[: text.rindex("\n", 0, -1) + 1])
     client.create_registered_model("odd, one")
     with monkeypatch.context() as patch:
         check = record.check_policy
         patch.setattr(record, "check_policy", lambda *given: went(check(*given)))  # no model is fitted
         typist.type(Case(shlex.join(("compare", "data.users=400", "policy.cuts=[0.2,0.9]", *fit))))
+    type_all(OF_OTHERS)
     for name in ("conversion", "other"):
         client.set_registered_model_alias(name, "champion", "1")
     client.delete_registered_model_alias("conversion", "challenger")
     client.delete_experiment(client.create_experiment("gone"))
     type_all(WITH_SEVERAL)
+    for name in (USERS, ABOUT):  # what somebody else wrote
+        client.log_text(client.get_model_version("other", "1").run_id, "{}", f"{FOLDER}/{name}")
+    typist.type(Case("promote 1 name=other", fill={"data=…": "data=case_study"}))
+    approve(typist, monkeypatch, client)
     found = [*typist.failed, *typist.untyped(FOLDERS, NOT_TYPED)]
     assert not found, "\n".join(found)

@@ -208,11 +208,11 @@ def in_a_shell(text: str) -> list[str]:
 
 
 def again(words: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """The line with overrides instead of what was typed for their keys, or for keys above them."""
+    """The line with overrides instead of what was typed for their keys, or for keys above them but options of conf/."""
     keys = [re.split("=", word.lstrip("+~"))[0] for word in overrides]
 
     def stays(word: str) -> bool:
         key, sign, _ = word.lstrip("+").partition("=")
-        return not sign or not any(new == key or (new.startswith(f"{key}.") and key != "data") for new in keys)
+        return not sign or not any(new == key or ("." in key and new.startswith(f"{key}.")) for new in keys)
 
     return [*filter(stays, words), *overrides]

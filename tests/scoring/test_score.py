@@ -360,7 +360,7 @@ def test_a_job_that_fails_on_drift_says_so_and_its_decisions_are_whole(users, tm
         ),
         (["input=users.csv", "to=d.csv", "holdout_salt=x"], "holdout", "Type holdout="),
         (["input=users.csv", "to=d", "parts=true", "only=[high]"], "parts", ""),
-        (["input=users.csv", "to=d", "engine=spark", "only=[high]"], "engine", "Drop engine=spark or only."),
+        (["input=users.csv", "to=d", "engine=spark", "only=[high]"], "engine", "engine=here"),
         (["input=users.csv", "to=duckdb:///d.db", "engine=spark"], "engine", "Go from files to a folder"),
         (["input=users.csv", "to=d", "engine=ray"], "engine", "spark"),
         (["input=users.csv", "to=d.csv", "scored_at=soon"], "scored_at", "Type scored_at="),

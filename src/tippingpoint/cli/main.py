@@ -205,8 +205,10 @@ def _as_meant(override: str) -> str:
 
     >>> _as_meant("data.query=select a, b from t where c = 1")
     "data.query='select a, b from t where c = 1'"
+    >>> _as_meant("data.url=null")
+    'data.url=null'
     """
     key, _, value = override.partition("=")
-    if key.lstrip("+") in TEXTS and value and not value.startswith(("'", '"')):
+    if key.lstrip("+") in TEXTS and value not in ("", "null") and not value.startswith(("'", '"')):
         return f"{key}={quoted(value)}"
     return override

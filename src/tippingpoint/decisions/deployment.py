@@ -200,7 +200,7 @@ def refuse_made_otherwise(deployment: Deployment, made_by: Mapping[str, Any]) ->
     """
     if not deployment.made_by:
         remedy = (
-            "Type tippingpoint score input=… for a table of users, or take a version that compare data=events … made."
+            "Type tippingpoint score input=… for a table of users, or take a version that was compared on raw events."
         )
         raise InputError("data", "the version was not fitted on users made of events", remedy)
     if (by_date := "snapshots" in deployment.made_by) != ("snapshots" in made_by):

@@ -10,7 +10,6 @@ import numpy as np
 from scipy.sparse import coo_array
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.overrides import override
 from tippingpoint.core.threads import cores
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log, weights
 from tippingpoint.offpolicy.statistics import Estimate, estimate, units
@@ -179,12 +178,10 @@ class Cells:
             if self.cuts[i] != cut:
                 near = self.cuts[np.abs(self.cuts - cut).argmin()]
                 raise InputError(
-                    "policy.cuts", f"{cut:g} is not in the grid", f"Nearest: {near:g}; or grid(include=…)."
+                    "policy.cuts", f"{cut:g} is not in the grid", f"Nearest: {near:g}; or take a grid that includes it."
                 )
         if list(index) != sorted(index):
-            raise InputError(
-                "policy.cuts", f"must rise; got {list(cuts)}", f"Type {override('policy.cuts', sorted(set(cuts)))}."
-            )
+            raise InputError("policy.cuts", f"must rise; got {list(cuts)}", f"Give {sorted(set(cuts))}.")
         return tuple(int(i) for i in index)
 
     def decision(self, actions: Sequence[int], at: Sequence[int] | None) -> np.ndarray:

@@ -62,5 +62,5 @@ class EffectBands(Bands):
         return np.asarray(gains[:, 1] - gains[:, 0])
 
     def bind(self, context: FitContext) -> Self:
-        effects = learn(self.name, self._named, context.predicted, self.gain, ", or take a policy of the score")
+        effects = learn(self.name, self._named, context.predicted, self.gain, "; or take a policy of the score")
         return self.model_copy(update={"effects": effects})

@@ -79,7 +79,7 @@ def learn(policy: str, names: tuple[str, ...], predicted: Predicted | None, unit
     """
     if predicted is None:
         what = f"{policy} goes by the effect of an action, and the model predicts the chance of the outcome alone"
-        raise InputError("policy", what, f"Type learner=dr where it is fitted{instead}.")
+        raise InputError("policy", what, f"Fit one, tippingpoint compare learner=dr policy={policy}{instead}.")
     for name in names:
         if name not in predicted.actions:
             there = ", ".join(predicted.actions)

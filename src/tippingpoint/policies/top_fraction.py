@@ -87,7 +87,7 @@ class Ranked(Policy):
         effects, ranked = None, context.score
         if self.by == "effect" or (self.by == "own" and context.predicted is not None):
             named = self.actions["rest"], self.actions["top"]
-            effects = learn(self.name, named, context.predicted, self.gain, ", or policy.by=score")
+            effects = learn(self.name, named, context.predicted, self.gain, "; or type policy.by=score")
             assert context.predicted is not None
             ranked = self.model_copy(update={"effects": effects}).axis(context.predicted.found)
         cut, share, tied = lowest_cut(ranked, self.wanted)

@@ -153,7 +153,7 @@ def _at(contestant: Contestant, path: str) -> Component:
     node = contestant.model.config["data"]
     if "path" not in node:
         what = f"{contestant.uri} was fitted on users that are read from no file"
-        raise InputError("users", what, "Type data=… with where they are, instead of users=….")
+        raise InputError("users", what, "Type users=null data=… with where they are.")
     return Component.of({**node, "path": path}, "data")
 
 

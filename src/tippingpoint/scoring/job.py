@@ -203,7 +203,9 @@ def _source(settings: ScoreSettings) -> Input:
     if settings.input is not None:
         raise InputError("input", "is given, and data too", "Leave one of them out.")
     if not isinstance(source, EventSource):
-        raise InputError("data", f"{source.origin} is no log of raw events", "Type input=… for a table.")
+        raise InputError(
+            "data", f"{source.origin} is no log of raw events", "Leave data out, and type input=… for a table."
+        )
     if settings.as_of is None:
         raise InputError("as_of", "not given: raw events make users as of a day", "Type as_of=2026-03-01.")
     refuse_ahead(settings.as_of)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TALLIES = "_tallies"
 """Where each worker puts the counts of a part once it is whole; gone when all are."""
-HERE = "Leave engine=spark out."
+HERE = "Type engine=here parts=true."
 
 
 def refuse_unfit(settings: ScoreSettings) -> None:
@@ -39,12 +39,14 @@ def refuse_unfit(settings: ScoreSettings) -> None:
         Naming it; or pyspark is not there.
     """
     if settings.only:
-        raise InputError("engine", "a list that is best first is made on one machine", "Drop engine=spark or only.")
+        raise InputError(
+            "engine", "a list that is best first is made on one machine", "Type engine=here, or leave only out."
+        )
     if settings.data is not None:
         raise InputError("engine", "users of raw events are made on one machine", HERE)
     if "://" in (settings.input or "") or "://" in (settings.to or ""):
         what = "Spark's workers read Parquet files and write them, and no database"
-        raise InputError("engine", what, "Go from files to a folder, or leave engine=spark out.")
+        raise InputError("engine", what, "Go from files to a folder, or type engine=here parts=true.")
     try:
         import pyspark  # noqa: F401  # only whether it is there
     except ModuleNotFoundError as error:
@@ -162,13 +164,13 @@ def _parquet(source: Input, columns: list[str]) -> Files:
     """
     if not isinstance(source, Files) or source.untyped:
         what = f"{source.origin} is no Parquet, which alone can be read from the middle"
-        raise InputError("engine", what, "Write it as Parquet first, or leave engine=spark out.")
+        raise InputError("engine", what, "Write it as Parquet first, or type engine=here parts=true.")
     first, *others = [(path, pl.read_parquet_schema(path)) for path in source.paths]
     for path, schema in others:
         for name in columns:
             if (was := first[1].get(name)) != (now := schema.get(name)):
                 what = f"column {name!r} is {was} in {first[0].name} and {now} in {path.name}"
-                raise InputError("engine", what, "Write it with one type, or leave engine=spark out.")
+                raise InputError("engine", what, "Write it with one type, or type engine=here parts=true.")
     return source.absolute()
 
 
@@ -196,7 +198,7 @@ def _session() -> Iterator["SparkSession"]:
         spark = builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         what = f"Spark does not start ({_last_line(error)})"
-        raise InputError("engine", what, "Install Java, which Spark runs on, or leave engine=spark out.") from error
+        raise InputError("engine", what, "Install Java, which it runs on, or type engine=here parts=true.") from error
     try:
         spark.sparkContext.setLogLevel("OFF" if own else "ERROR")  # what went wrong is said in one message
         yield spark

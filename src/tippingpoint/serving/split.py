@@ -131,7 +131,7 @@ def refuse_shares(shares: dict[str, float], described: str) -> None:
         raise InputError(
             "split",
             f"its shares must be above 0 and sum to 1; they sum to {sum(shares.values()):g}",
-            "Type split='{champion: 0.9, challenger: 0.1}'.",
+            f"Type split='{{{described}: 0.9, challenger: 0.1}}'.",
         )
 
 

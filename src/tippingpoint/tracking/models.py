@@ -136,7 +136,7 @@ def check_files(client: MlflowClient, reference: str) -> None:
     """
     version, logged = VERSION.fullmatch(reference), re.fullmatch(r"models:/(m-[0-9a-f]+)", reference)
     if not (version and version[2]) and not logged:
-        raise InputError("models", f"{reference!r} is no version by its number", "Type models:/NAME/NUMBER.")
+        raise InputError("models", f"{reference!r} is no version by its number", "Give one as models:/NAME/NUMBER.")
     try:
         run_id = None if logged is None else str(client.get_logged_model(logged[1]).source_run_id)
         model = load(client, find(client, reference)[0] if run_id is None else stored_run(client, run_id))
@@ -145,7 +145,7 @@ def check_files(client: MlflowClient, reference: str) -> None:
     except MlflowException as error:
         if not is_missing(error):
             raise outside(error) from error
-        raise InputError("models", f"there is no {reference}", "Type models:/NAME/NUMBER.") from error
+        raise InputError("models", f"there is no {reference}", "Give one as models:/NAME/NUMBER.") from error
     if at != same:
         raise InputError(reference, "its source is not its run's model", "Name another version.")
 

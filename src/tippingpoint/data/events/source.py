@@ -115,7 +115,7 @@ class Events(EventSource):
             raise ValueError("needs product and payments, or else url")
         if self.url is not None and (self.events is not None or self.billing is not None):
             raise ValueError(
-                "url reads the tables product_events and payment_events as they are. Type"
+                "url reads the tables product_events and payment_events as they are. Type data.url=null"
                 " data.product='duckdb:///app.duckdb?table=…' for a table of another shape."
             )
         if self.state is not None and (
