@@ -19,6 +19,7 @@ from tippingpoint.cli.sweep_report import sweep_summary
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.data.generators.world import World
 from tippingpoint.experiment.resume import config_digest
 from tippingpoint.tracking.provenance import code_version
 from tippingpoint.tracking.stored import find
@@ -34,7 +35,7 @@ def runs(job: str) -> list:
 
 
 def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
-    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert call("run", "-m", *SMALL, "seed=0,1") == 0
     (parent,) = runs("sweep")
@@ -49,8 +50,10 @@ def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
     assert files == {"tables/leaderboard.csv"}
     capsys.readouterr()
 
-    # Typed again, with another order of answering: nothing is run, the same parent.
-    assert call("run", "-m", *SMALL[:-1], "seed=0,1", "output=json", "debug=true") == 0
+    # Typed again, with another order of answering: no user is drawn, the same parent.
+    with monkeypatch.context() as patch:
+        patch.setattr(World, "load", lambda self: pytest.fail("users are drawn"))
+        assert call("run", "-m", *SMALL[:-1], "seed=0,1", "output=json", "debug=true") == 0
     captured = capsys.readouterr()
     answers = [json.loads(line) for line in captured.out.splitlines()]
     assert [(a["skipped"], a["run_id"]) for a in answers] == [(True, child.info.run_id) for child in children]

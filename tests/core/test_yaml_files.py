@@ -10,6 +10,7 @@ from tippingpoint.core.yaml_files import DEEPEST, REPEATED, read_yaml
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 9)
 )
+NO_SUCH = (("int", "''"), ("float", "'_'"), ("timestamp", "'x'"), ("bool", "'x'"))
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,11 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: &a [*a]", "line 1"),
         ("a: 1\nb: 2\na: 3", "line 3"),
         ("a: 1\nb: \x01", "line 2"),
-        ("a: !!int x", "is not YAML"),
-        ("a: 2026-02-30", "is not YAML"),
+        ("a: !!int x", "line 1, column 4: 'x' is no int"),
+        ("a: 1\nb: 2026-02-30", "line 2"),
+        ("a: 1\nb: !!map x", "line 2, column 4"),
+        ("a: 1\nb: !!set [x]", "line 2, column 4"),
+        *((f"a: 1\nb: !!{tag} {of}", f"line 2, column 4: {of} is no {tag}") for tag, of in NO_SUCH),
         ("a: 1\nb: " + "[" * 500 + "]" * 500, f"deeper than {DEEPEST}"),
         (BOMB, f"more than {REPEATED:,}"),
     ],

@@ -18,16 +18,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from tippingpoint.cli.hydra_internals import Hydra
+from tippingpoint.cli.hydra_internals import Hydra, SweepLoader
 from tippingpoint.cli.launched_job import SILENT, LaunchedJob, Outcome, key_of, stop_cleanly
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.core.redaction import masked
 
-HERE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-"""The launcher that runs jobs one by one in this process."""
-MOST_KEPT = 500
-"""Composed configs of jobs that are kept until they are launched: each takes about half a megabyte."""
 SWEPT = ("run", "compare", "tune")
 """Verbs whose runs a sweep gathers."""
 
@@ -57,8 +53,7 @@ def sweep(
 
     print(f"sweep {sweep_id or verb}: {jobs} job{'s'[: jobs > 1]}", file=sys.stderr, flush=True)
     stop_cleanly()
-    if config.hydra.launcher._target_ == HERE:
-        _compose_once(loaded)
+    loaded.config_loader = SweepLoader(loaded.config_loader.get_search_path())
     try:
         with told():
             returned = loaded.multirun(name, LaunchedJob(verb, True, sweep_id), words)
@@ -78,22 +73,6 @@ def sweep(
         said = f"{len(failed)} of {jobs} jobs failed; the same line tries them again:"
         print(said, *failed, sep="\n  ", file=sys.stderr)
     return max((outcome.exit_code for outcome in outcomes), default=0)
-
-
-def _compose_once(loaded: Hydra) -> None:
-    """Let the launcher take the configs that the sweeper composed to check them: Hydra composes each job twice."""
-    loader, kept = loaded.config_loader, dict[tuple[str, ...], DictConfig]()
-    compose = loader.load_sweep_config
-
-    def composed(master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        if (there := kept.pop(tuple(sweep_overrides), None)) is not None:
-            return there
-        found = compose(master_config, sweep_overrides)
-        if len(kept) < MOST_KEPT:
-            kept[tuple(sweep_overrides)] = found
-        return found
-
-    loader.load_sweep_config = composed  # type: ignore[method-assign]  # of this sweep's loader alone
 
 
 def _show(outcomes: Sequence[Outcome]) -> list[str]:

@@ -18,7 +18,7 @@ from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run, StoredRun, adopt, create, in_pages, reap
-from tippingpoint.tracking.tags import JOB
+from tippingpoint.tracking.tags import JOB, PARENT
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,7 @@ def _file(
         tags |= {"best_run_id": str(best["run_id"])}
         tags |= {f"best.{name}": str(best[name]) for name in ["chosen", *board.varied]}
     run.tags(tags | {"mlflow.note.content": shortened(note, "run"), "jobs": f"{len(board.table)} of {asked.jobs}"})
-    adopt(client, parent, [child.info.run_id for child in runs if child.info.run_id != parent])
+    elsewhere = [of.info.run_id for of in runs if of.info.run_id != parent and of.data.tags.get(PARENT) != parent]
+    adopt(client, parent, elsewhere)
     client.set_terminated(parent, asked.status)
     return RunReference(parent, backend.page(run.path), None)

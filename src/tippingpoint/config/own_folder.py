@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.yaml_files import line_of, read_text, with_line
+from tippingpoint.core.yaml_files import line_of, read_text, read_yaml, with_line
 
 CLASSES = {"economics": "tippingpoint.economics.Economics", "policy": "tippingpoint.policies.bands.Bands"}
 """Groups whose options name a class, and the one that is most often meant."""
@@ -33,6 +33,7 @@ class OwnFolder(ConfigSource):
         path = self._place(self._normalize_file_name(config_path))
         where = str(path)
         text = read_text(path, where)
+        read_yaml(path, where)  # OmegaConf names no line, and lets errors of PyYAML's through that are none of YAML
         try:
             header = self._get_header_dict(text[:512])
             config = with_line(lambda: OmegaConf.load(io.StringIO(text)), text, where)

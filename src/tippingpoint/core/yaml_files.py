@@ -47,9 +47,16 @@ class _Bounded(yaml.SafeLoader):
             self._sizes[anchor] = self._nodes - before
         return node
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError) as error:  # PyYAML takes a tag's word for it
+            problem = f"{node.value!r:.100} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():  # !!map may stand before anything
             if isinstance(key, yaml.ScalarNode) and key.value in seen and key.tag != MERGE:
                 problem = f"the key {key.value!r} stands there twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
@@ -152,6 +159,4 @@ def with_line(read: Callable[[], T], text: str, where: str) -> T:
     except yaml.reader.ReaderError as error:
         at = f"line {text[: error.position].count(chr(10)) + 1}: "
         said = f"holds the character {error.character!r}, which no text does"
-    except (ValueError, OverflowError) as error:  # of a scalar that says it is a number or a date
-        at, said = "", str(error)
     raise InputError(where, f"is not YAML ({at}{' '.join(said.split())})", "Fix this line.") from None

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -233,6 +233,12 @@ def proposed_label(name: str) -> str:
         number, unit = window.groups()
         words[-1:] = ["in", number, {"d": "day", "h": "hour", "w": "week", "m": "month"}[unit] + "s" * (number != "1")]
     return f"{words[0][:1].upper()}{words[0][1:]} {' '.join(words[1:])}" if len(words) > 1 else ""
+
+
+@cache
+def shipped_contract(name: str) -> TableSchema:
+    """The contract of a generated world, read once a process."""
+    return read_contract(shipped(name))
 
 
 def shipped(name: str) -> Path:

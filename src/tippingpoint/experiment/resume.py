@@ -154,7 +154,8 @@ def stop_if_finished(
         if run is None:
             return
         for key, value in _sweep_tags(settings).items():
-            client.set_tag(run.info.run_id, key, value)
+            if run.data.tags.get(key) != value:
+                client.set_tag(run.info.run_id, key, value)
     page = backend.page(f"experiments/{experiment}/runs/{run.info.run_id}")
     raise Finished(settings.tracking.sweep_job or [], run.info.run_id, page, run.data.metrics)
 

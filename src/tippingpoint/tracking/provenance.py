@@ -34,8 +34,13 @@ def code_version(classes: Iterable[type], packages: Iterable[str]) -> str:
     digest = hashlib.sha256(_sources())
     for plugin in sorted({inspect.getfile(c) for c in classes if not c.__module__.startswith("tippingpoint.")}):
         digest.update(Path(plugin).read_bytes())
-    digest.update("\n".join(f"{name}=={version_of(name)}" for name in sorted(set(packages))).encode())
+    digest.update(_versions(frozenset(packages)))
     return digest.hexdigest()[:16]
+
+
+@cache
+def _versions(packages: frozenset[str]) -> bytes:
+    return "\n".join(f"{name}=={version_of(name)}" for name in sorted(packages)).encode()
 
 
 @cache

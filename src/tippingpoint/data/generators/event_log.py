@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import TableSchema, read_contract, shipped
+from tippingpoint.data.contract import TableSchema, read_contract, shipped_contract
 from tippingpoint.data.database import memory
 from tippingpoint.data.events import features
 from tippingpoint.data.events.features import Definition, Engine, Quality, Vocabulary
@@ -142,7 +142,7 @@ class EventLog(EventSource):
             return read_contract(Path(self.contract))
         if self.snapshots != "first":
             return None
-        return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))
+        return shipped_contract(f"{self.origin}_{self.outcome}").with_actions(list(self.logging.chances))
 
     def best_auc(self, users: Users) -> float | None:
         """The expected ROC AUC of one who knows each whole profile at the cut-off: more than events can tell.

@@ -15,7 +15,7 @@ from scipy.special import expit, softmax
 
 from tippingpoint.core.foreign import of_ours
 from tippingpoint.core.strict import StrictModel
-from tippingpoint.data.contract import TableSchema, read_contract, shipped
+from tippingpoint.data.contract import TableSchema, read_contract, shipped_contract
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users
 
@@ -158,7 +158,7 @@ class World(Source):
     def written(self) -> TableSchema:
         """The world's own contract: what its columns are called, mean and hold. A plugin's is beside its file."""
         beside = Path(getfile(type(self))).with_suffix(".yaml")
-        return read_contract(beside if beside.is_file() else shipped(self.origin))
+        return read_contract(beside) if beside.is_file() else shipped_contract(self.origin)
 
     @cached_property
     def meaning(self) -> FeatureSchema:
