@@ -37,6 +37,19 @@ index = IdIndex()
 index.add(pl.Series(["a", "b"]))
 assert index.add(pl.Series(["b", "c"]))[0].tolist() == [True, False]
 """
+SERVES = """
+import sys
+from tippingpoint.cli.launched_job import job_of
+job_of("serve")
+import tippingpoint.serving.service, tippingpoint.models.logistic, tippingpoint.policies.bands
+assert not (found := set(sys.argv[1:]) & set(sys.modules)), found
+import pandas as pd
+import polars as pl
+import pyarrow
+texts = pd.DataFrame({"a": pd.Series(["x", None], dtype="str")})
+assert pl.from_pandas(texts)["a"].to_list() == ["x", None]
+assert pl.DataFrame({"a": ["x"]}).to_pandas()["a"].to_list() == ["x"]
+"""
 
 
 def requirements(listed: list[str]) -> dict[str, Requirement]:
@@ -84,6 +97,16 @@ def test_its_lock_holds_each_requirement_once() -> None:
 def test_scoring_and_serving_need_nothing_it_lacks() -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-c", WITHOUT, *LACKS, "xgboost"], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_service_of_a_line_loads_no_library_that_it_does_not_use() -> None:
+    unused = (*LACKS, "polars", "pyarrow", "xgboost")
+    whole = ("alembic", "sqlalchemy", "matplotlib")  # MLflow as a whole brings them
+    names = [name for name in unused if name not in whole]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", SERVES, *names], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -26,6 +26,7 @@ from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, RefusedError, TippingpointError, UnexpectedError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.installed import lacking
+from tippingpoint.core.on_demand import without
 from tippingpoint.core.redaction import masked
 
 JOBS = {
@@ -159,6 +160,9 @@ def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:
     """The job of a verb, and the class of its settings, which is the type its one argument declares."""
     console = Console(stderr=True)
     with console.status("loading") if console.is_terminal else contextlib.nullcontext():
+        if verb == "serve":  # its process does nothing else, and need not be ready for all tables there are: 70 MB
+            with without("polars", "pyarrow"), contextlib.suppress(ModuleNotFoundError):  # the job says what is missing
+                import_module("tippingpoint.tracking.deciders")
         module, name = JOBS[verb].split(":")
         job = getattr(import_module(f"tippingpoint.{module}"), name)
     return job, get_type_hints(job)["settings"]

@@ -1,18 +1,24 @@
 """Rows put at the end of a table of a database, in one transaction; the table is made where there is none."""
 
-from urllib.parse import urlsplit
+from __future__ import annotations
 
-import polars as pl
+from urllib.parse import urlsplit
 
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.installed import extra
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data import database
 from tippingpoint.data.database import quoted, quoted_table
 
-TYPES = {pl.String: "text", pl.Float64: "double precision", pl.Boolean: "boolean", pl.Date: "date"}
-"""What a database calls them; any other is a time in UTC."""
+TYPES = {"String": "text", "Float64": "double precision", "Boolean": "boolean", "Date": "date"}
+"""What a database calls types of polars; any other is a time in UTC."""
 BLOCK = "tippingpoint_appended"
 """What the rows under way are called in the database."""
+
+
+def called(type_: pl.DataType) -> str:
+    """What a database calls a type of polars."""
+    return TYPES.get(str(type_.base_type()), "timestamp with time zone")
 
 
 def append(url: str, table: str, rows: pl.DataFrame, keys: tuple[str, ...]) -> None:
@@ -27,7 +33,7 @@ def append(url: str, table: str, rows: pl.DataFrame, keys: tuple[str, ...]) -> N
     OutsideError
         When the database cannot be reached or written; then nothing was written.
     """
-    columns = {name: TYPES.get(type_.base_type(), "timestamp with time zone") for name, type_ in rows.schema.items()}
+    columns = {name: called(type_) for name, type_ in rows.schema.items()}
     (_duckdb if database.kind(url) == "duckdb" else _postgresql)(url, table, rows, columns, keys)
 
 

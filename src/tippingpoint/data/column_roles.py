@@ -1,5 +1,7 @@
 """Users from a table: its columns' roles as the config says, else inferred, and open to correction."""
 
+from __future__ import annotations
+
 import re
 from abc import abstractmethod
 from datetime import datetime
@@ -7,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-import polars as pl
 from pydantic import BeforeValidator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Decimal, Sign
 from tippingpoint.data.column_rules import MISSING

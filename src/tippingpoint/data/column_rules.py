@@ -4,14 +4,15 @@ Tables, users sent as JSON and the OpenAPI document are held to the same rules: 
 one value, a NumPy array and a Polars Series alike.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import polars as pl
-
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.contract import NOUN, ColumnSpec
 
 MISSING = [

@@ -1,5 +1,7 @@
 """A table of your own in a database: any DuckDB or PostgreSQL URL and a query, which can only read."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.core.installed import extra
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.core.redaction import masked
 from tippingpoint.data.column_roles import Roles, at_least_two
 
@@ -64,7 +66,7 @@ class Sql(Roles):
 class DuckDB:
     """Queries on an open DuckDB connection; of one statement each, and only such as read."""
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
 
     def frame(self, sql: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
@@ -90,7 +92,7 @@ class DuckDB:
             for batch in reader:
                 yield pl.from_arrow(batch)  # type: ignore[misc]  # of a batch polars makes a frame
 
-    def _relation(self, sql: str, parameters: Mapping[str, Any]) -> "duckdb.DuckDBPyRelation":
+    def _relation(self, sql: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         import duckdb
 
         _check(sql, parameters)
@@ -105,7 +107,7 @@ class DuckDB:
 class PostgreSQL:
     """Queries on an open PostgreSQL connection in a read-only transaction; of one statement each."""
 
-    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.connection = connection
 
     def frame(self, sql: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
@@ -155,7 +157,7 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
     class Numeric(Loader):
         """Whole numbers with every digit, as ids need; others as floats."""
 
-        def load(self, data: "Buffer") -> int | float:
+        def load(self, data: Buffer) -> int | float:
             text = bytes(data)
             return int(text) if text.lstrip(b"-").isdigit() else float(text)
 
@@ -218,7 +220,7 @@ def shown(url: str) -> str:
     return f"{scheme}://{where.rpartition('@')[2]}{slash}{path}"
 
 
-def _open_duckdb(url: str) -> "duckdb.DuckDBPyConnection":
+def _open_duckdb(url: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     name = urlsplit(url).path.removeprefix("/")

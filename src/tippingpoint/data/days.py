@@ -1,12 +1,14 @@
 """Times as features: the days from each to a day, or to the time in another column of its row."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import numpy as np
-import polars as pl
 
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.contract import TableSchema

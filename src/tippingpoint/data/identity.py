@@ -3,9 +3,11 @@
 Ids are text wherever they are read, and are told by a column's name, never by its values.
 """
 
+from __future__ import annotations
+
 import re
 
-import polars as pl
+from tippingpoint.core.on_demand import polars as pl
 
 ENOUGH = 30
 """Rows from which on it says something that a whole number differs in every one."""

@@ -1,14 +1,16 @@
 """What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import CHANCE, INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema

@@ -1,11 +1,13 @@
 """Numbers as people write them: which sign is the decimal one, what parts thousands, which unit stands beside them."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
+from tippingpoint.core.on_demand import polars as pl
 
 ODD = 0.05
 """Share of a column's values, missing ones aside, up to which such as are no number are missing."""
@@ -64,7 +66,7 @@ class NumberFormat:
     unit: str = ""
 
     @classmethod
-    def of(cls, decimal: str | None = None, thousands: str | None = None, unit: str = "") -> "NumberFormat | None":
+    def of(cls, decimal: str | None = None, thousands: str | None = None, unit: str = "") -> NumberFormat | None:
         """Return the format of which some signs are given; None where none is: numbers are written as 1568.43."""
         if not (decimal or thousands or unit):
             return None

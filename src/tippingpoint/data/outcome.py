@@ -1,13 +1,14 @@
 """Which values of a column count as outcome 1: yes, one value, several, or a bound of a number."""
 
+from __future__ import annotations
+
 import operator
 import re
 import shlex
 from collections.abc import Sequence
 
-import polars as pl
-
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.core.overrides import override
 from tippingpoint.data.number_format import recognised
 

@@ -1,7 +1,10 @@
 """Columns whose users were assigned together: all who share a value got the same action."""
 
+from __future__ import annotations
+
 import numpy as np
-import polars as pl
+
+from tippingpoint.core.on_demand import polars as pl
 
 BY_CHANCE = 1e-6
 """Chance, at the actions' shares, that no value has two actions, below which it was no chance."""

@@ -1,5 +1,7 @@
 """Where users come from: the base of generators, tables and events, and the validation that all of them share."""
 
+from __future__ import annotations
+
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -11,10 +13,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-import polars as pl
 from pydantic import Field
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.contract import TableSchema, read_contract
 from tippingpoint.data.users import Intake, Users

@@ -1,15 +1,17 @@
 """Which users fit, which choose and which only report; the same for every family, run and day. And folds of users."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import polars as pl
 from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.identity import number_form
 from tippingpoint.data.users import Users
 

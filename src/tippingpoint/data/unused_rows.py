@@ -1,8 +1,10 @@
 """Rows of a table that are no user: blank ones, a header again, a total, and those without an outcome."""
 
-import numpy as np
-import polars as pl
+from __future__ import annotations
 
+import numpy as np
+
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.validation import as_text

@@ -1,5 +1,7 @@
 """Tables held against a contract: each row is valid, or quarantined with every reason."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +9,9 @@ from datetime import datetime
 from math import inf
 
 import numpy as np
-import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.column_rules import (
     INFINITE,
     IS_MISSING,

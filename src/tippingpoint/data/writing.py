@@ -1,5 +1,7 @@
 """Tables as files: whole or not at all, and the same bytes for the same table."""
 
+from __future__ import annotations
+
 import errno
 import gzip
 import hashlib
@@ -12,10 +14,10 @@ from typing import IO, Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, unwritable
+from tippingpoint.core.on_demand import polars as pl
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the tables that are written, and of the files of a folder that are read."""

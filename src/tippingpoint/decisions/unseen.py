@@ -1,12 +1,14 @@
 """Categories a model never learnt from: which the users of a table hold, in how many rows, and what they look like."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import polars as pl
 from sklearn.preprocessing import OneHotEncoder
 
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.validation import as_text
 from tippingpoint.models.calibration import pipeline_of

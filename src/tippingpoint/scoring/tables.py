@@ -12,7 +12,7 @@ from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.core.installed import extra
 from tippingpoint.data import database
-from tippingpoint.data.appending import TYPES
+from tippingpoint.data.appending import called
 from tippingpoint.data.database import quoted, quoted_table
 from tippingpoint.data.decisions import CAMPAIGN
 
@@ -60,7 +60,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str, question: str, c
     own = {QUESTION: pl.lit(question), CAMPAIGN: pl.lit(campaign)}
     frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY), **own)
     schema = dict(frame.collect_schema())
-    columns = {name: TYPES.get(type_.base_type(), "timestamp with time zone") for name, type_ in schema.items()}
+    columns = {name: called(type_) for name, type_ in schema.items()}
     keys = (user_id, DAY, QUESTION, CAMPAIGN)
     write = _duckdb if database.kind(url) == "duckdb" else _postgresql
     try:

@@ -1,5 +1,7 @@
 """The log of decisions: what was answered to whom, with the chances it had, as `measure` reads it."""
 
+from __future__ import annotations
+
 import os
 import threading
 import time
@@ -12,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from tippingpoint.core.errors import InputError, TippingpointError, unwritable
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data import database
 from tippingpoint.data.appending import append
 from tippingpoint.data.column_rules import CHANCE
@@ -29,7 +31,7 @@ from tippingpoint.serving.split import Part
 from tippingpoint.serving.version import Served
 
 Json = dict[str, Any]
-Write = Callable[[pl.DataFrame, tuple[str, ...]], None]
+Write = Callable[["pl.DataFrame", tuple[str, ...]], None]
 """Puts rows where they stay, all or none; and the columns that tell rows apart."""
 AT_ONCE = 10_000
 """Decisions that are written before their time is over, so that few wait."""

@@ -1,5 +1,7 @@
 """Users as JSON, held against the contract that a model was deployed with."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 
 from tippingpoint.core.errors import nearest
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.column_rules import (
     ENOUGH,
     IS_MISSING,
@@ -125,7 +127,7 @@ class Reader:
         return [name for name, kind in self.columns.items() if kind == "category"]
 
     @cached_property
-    def fields(self) -> "list[_Field]":
+    def fields(self) -> list[_Field]:
         """One for each column of the contract."""
         return [
             _Field(name, spec, name == self.contract.id and name not in self.columns)
