@@ -106,6 +106,17 @@ def test_the_band_agrees_with_multipliers_drawn_for_every_user():
     assert found.critical == pytest.approx(np.quantile(drawn, 0.95), rel=0.04)
 
 
+@pytest.mark.parametrize("actions", [[0, 1], [0, 2, 1], [0, 1, 2, 1]])
+def test_draws_told_apart_in_single_precision_leave_the_band_as_double_precision_has_it(
+    actions: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    _, _, line, cells = world(6, n=3000, cuts=20)
+    none = np.zeros(len(cells.count), dtype=np.int64)
+    found = sheet(cells, actions, line, none, np.random.default_rng(3)).critical
+    monkeypatch.setattr("tippingpoint.offpolicy.surface.ROUGH", np.inf)  # all draws are computed exactly
+    assert sheet(cells, actions, line, none, np.random.default_rng(3)).critical == found
+
+
 def test_the_same_seed_gives_the_same_bytes():
     _, _, line, cells = world(5)
     first, second = (surface(cells, [0, 1, 2], line, np.random.default_rng(7)) for _ in range(2))

@@ -283,15 +283,16 @@ def gather(
     if log is not None and (log.predicted is None or log.predicted.shape != (n, k)):
         raise InputError("log.predicted", f"must be there, {n} users × {k} actions")
     names = (*blocks, *(("w", "wy", "p") if log is not None else ()))
-    work = partial(_block, cuts, score, list(blocks.values()), log)
+    starts = range(0, max(n, 1), BLOCK)
     with ThreadPoolExecutor(cores()) as pool:
-        gram = reduce(add, pool.map(work, range(0, max(n, 1), BLOCK)))
+        cell = np.concatenate(list(pool.map(partial(_cell, cuts, score), starts)))
+        grams = pool.map(partial(_block, cell, len(cuts) + 1, list(blocks.values()), log), starts)
+        support = {block: of.summed(cell, len(cuts) + 1) for block, of in evidence.support.items() if block in names}
+        gram = reduce(add, grams)
     if not np.isfinite(gram).all():
         column = int(np.flatnonzero(~np.isfinite(gram.sum(axis=0)).all(axis=0))[0]) - 1
         where = f"evidence.{names[column // k]}"
         raise InputError(where, f"missing or infinite under action {column % k}", "Leave that action out.")
-    cell = np.searchsorted(cuts, score, side="right")
-    support = {block: of.summed(cell, len(gram)) for block, of in evidence.support.items() if block in names}
     together = None if evidence.group is None else _together(cell, list(blocks.values()), evidence.group, len(gram))
     groups = 0 if evidence.group is None else units(n, evidence.group)
     edges = np.asarray(cuts, dtype=np.float64)
@@ -308,18 +309,24 @@ def _together(cell: np.ndarray, blocks: list[np.ndarray], group: np.ndarray, cel
     return np.asarray((sums.T @ sums).toarray().reshape(cells, width, cells, width))
 
 
-def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
+def _cell(cuts: np.ndarray, score: np.ndarray, start: int) -> np.ndarray:
+    """Return in which cell each user of a block is."""
+    own = score[start : start + BLOCK]
+    _check_scores(own)
+    return np.asarray(np.searchsorted(cuts, own, side="right"))
+
+
+def _block(cell: np.ndarray, cells: int, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
     rows = slice(start, start + BLOCK)
-    _check_scores(score[rows])
-    cell = np.searchsorted(cuts, score[rows], side="right")
-    order = np.argsort(cell.astype(np.uint16 if len(cuts) < 1 << 16 else np.int64), kind="stable")  # radix on 16 bits
+    cell = cell[rows]
+    order = np.argsort(cell.astype(np.uint16 if cells <= 1 << 16 else np.int64), kind="stable")  # radix on 16 bits
     columns = [np.ones((len(cell), 1)), *(values[rows] for values in blocks)]
     if log is not None and log.predicted is not None:
         w = weights(log.action[rows], log.logging_probability[rows])
         columns += [w, w * log.outcome[rows, None], log.predicted[rows]]
     z = np.concatenate(columns, axis=1, dtype=np.float64)[order]
-    ends = np.cumsum(np.bincount(cell, minlength=len(cuts) + 1))
-    gram = np.zeros((len(cuts) + 1, z.shape[1], z.shape[1]))
+    ends = np.cumsum(np.bincount(cell, minlength=cells))
+    gram = np.zeros((cells, z.shape[1], z.shape[1]))
     for c in np.flatnonzero(np.diff(ends, prepend=0)):
         inside = z[(ends[c - 1] if c else 0) : ends[c]]
         gram[c] = inside.T @ inside

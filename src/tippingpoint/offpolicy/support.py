@@ -156,11 +156,9 @@ class Support:
         """
         noise, fourth, lacking = self.moments
         square = weight**2
-        counts = square > 0
-        return Basis(
-            (square * noise).sum(axis=-1),
-            (square**2 * fourth).sum(axis=-1),
-            np.asarray(counts.any(axis=-1) * count),
-            (counts * lacking).sum(axis=-1),
-            apart,
-        )
+
+        def total(of: np.ndarray, by: np.ndarray) -> np.ndarray:  # of a short last axis several times as fast as sum
+            return np.asarray(np.einsum("...k,...k->...", of, by))
+
+        counted = np.asarray((np.einsum("...k->...", square) > 0) * count)
+        return Basis(total(square, noise), total(square**2, fourth), counted, total(square > 0, lacking), apart)
