@@ -174,7 +174,6 @@ def main() -> None:
     ours = list(seconds.values())[1][0]
     print(f"{n:,} users, {outcome_scores.shape[1]} actions, {CUTS} cut-offs; seconds on the clock and of CPU")
     print(f"  {'':<79} {'least':>8} {'median':>8} {'least':>8} {'median':>8}")
->>>>>>> D
     for what, spent in seconds.items():
         print(f"  {what:<79} {' '.join(f'{of:>8.4f}' for of in spent)}  {spent[0] / ours:>8.2f} ×")
 
