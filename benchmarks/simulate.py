@@ -174,8 +174,8 @@ def main() -> None:
     ours = list(seconds.values())[1][0]
     print(f"{n:,} users, {outcome_scores.shape[1]} actions, {CUTS} cut-offs; seconds on the clock and of CPU")
     print(f"  {'':<79} {'least':>8} {'median':>8} {'least':>8} {'median':>8}")
-    for what, spent in seconds.items():
-        print(f"  {what:<79} {' '.join(f'{of:>8.4f}' for of in spent)}  {spent[0] / ours:>8.2f} ×")
+    for what, took in seconds.items():
+        print(f"  {what:<79} {' '.join(f'{of:>8.4f}' for of in took)}  {took[0] / ours:>8.2f} ×")
 
     print("growth: users, seconds, seconds per million")
     for millions in arguments.growth:
