@@ -3,7 +3,7 @@
     python -P benchmarks/coverage.py [--worlds 2000] [--seed 0]
 
 Prints one row a promise and exits with 1 if one is broken. `reported` rows promise nothing. Takes minutes.
-README.md has what was measured.
+docs/explanation/few_outcomes.md has what was measured.
 """
 
 import argparse

@@ -8,8 +8,8 @@ One row a base rate, kind of group and number of test users: how often there was
 that there were cover the uplift of a policy of bands, and on which side the others miss; how often the band covers
 every pair of cut-offs it is given for; how often a contest tells any two of seven policies apart whose action does
 nothing. `plain` is the coverage of an interval that knows of no expected outcomes, nor of groups. Exits with 1 if a
-promise is broken by more than two Monte-Carlo errors; what has fewer than 400 intervals promises nothing. README.md
-has what was measured.
+promise is broken by more than two Monte-Carlo errors; what has fewer than 400 intervals promises nothing. What was
+measured stands in docs/explanation/few_outcomes.md.
 """
 
 import argparse

@@ -7,7 +7,7 @@ of intervals must agree to 1e-6 of their size; `--record` files them for `tests/
 so many rows is written as Parquet and read by `measure`, and by DuckDB, which computes the same sums and products; and
 `measure` answers, adjusted by one column and tested for balance; each in a process of its own, beyond its start-up.
 Exits with 1 where values differ, where reading takes more than 1.5 times DuckDB's seconds, or the answer more than
-1 GB. README.md has what was measured.
+1 GB. docs/how_to/plan.md has what was measured.
 """
 
 import argparse

@@ -7,8 +7,8 @@ adjustment by a column known before, and a policy beside a hold-out at one look 
 share of worlds in which the effect that `plan` calls the smallest told with 80 % is told, and `stated` what `plan` says
 of it; `wrongly` is the share in which anything is told where there is no effect. Rates, deviations and what groups and
 adjustment change are those of the worlds; all variances that `measure` uses are estimated. Exits with 1 where `told`
-differs from `stated` by more than three Monte-Carlo errors, or `wrongly` exceeds 5 % by more. README.md has what was
-measured.
+differs from `stated` by more than three Monte-Carlo errors, or `wrongly` exceeds 5 % by more. What was measured
+stands in docs/how_to/plan.md.
 """
 
 import argparse
