@@ -55,6 +55,11 @@ def test_a_decimal_comma_is_told_with_its_point(
     assert OmegaConf.select(compose(verb, [meant]), meant.partition("=")[0]) == float(meant.partition("=")[2])
 
 
+def test_names_of_a_list_are_quoted_where_they_are_not_plain(refused: Callable[..., Refusal]) -> None:
+    (typed,) = refused("compare", "data=csv", "data.path=u.csv", "data.drop=[Gebühr, age,]").typed
+    assert compose("compare", ["data=csv", *typed]).data["drop"] == ["Gebühr", "age"]
+
+
 def test_a_key_of_a_group_typed_without_it_is_named(refused: Callable[..., Refusal]) -> None:
     assert refused("simulate", "contacts=500") == "contacts: unknown key. Type budget.contacts=…."
     assert refused("compare", "price=5").endswith("Type economics.price=….")

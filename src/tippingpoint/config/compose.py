@@ -318,6 +318,9 @@ def _not_made_out(key: str, sign: str, value: str) -> InputError:
         what = f"cannot make out {key + sign + value!r}"
         return InputError("command line", what, "Words are KEY=VALUE; --cfg job shows every key.")
     if value.startswith(("[", "{")):
+        if re.fullmatch(r"\[[^][{}'\"]+\]", value):
+            listed = override(key, [word.strip() for word in value[1:-1].split(",") if word.strip()])
+            return InputError(key, f"cannot read {value!r}", f"Type {listed}.")
         lists = f"Type {key}='[a,b]' for a list, {key}='{{a: 1}}' for keys with values, "
         return InputError(key, f"cannot read {value!r}", f"{lists}{override(key, value)} for one text.")
     remedy = f"For a text with spaces, = or commas, quote it twice: {override(key, value)}"

@@ -336,7 +336,7 @@ def check_prices(policies: dict[str, Policy], economics: Economics) -> None:
 def _instead(name: str, policy: Policy, segment: str) -> str:
     """How to give a segment of a policy another action."""
     if isinstance(policy, BestAction):
-        return f"Leave {name} out: best_action, of all actions that were given, is in every contest."
+        return f"Leave {name} out: the best of all actions that were given stands in every contest by itself."
     return (
         f"Type {override('policy', name)} {override(f'policy.actions.{segment}', 'none')}, or another action, without"
         f" {name} in policies; or name a YAML file of your own there."

@@ -135,7 +135,7 @@ def overfit(fitted: Estimate | None, test: Estimate) -> Found | None:
     what="Slope and intercept of outcomes on the log-odds of scores, on test.",
     threshold="the interval of the slope leaves out 1, or that of the intercept 0",
     why="Cut-offs and expected values read scores as chances.",
-    remedy="Calibrate (model.NAME.calibrate=true), or fit on users of today.",
+    remedy="Fit on more users, or on users of today; shares of users (policy=intent_shares) read no chances.",
 )
 def off_calibration(slope: Estimate, intercept: Estimate) -> Found | None:
     """Whether scores cannot be taken as chances."""

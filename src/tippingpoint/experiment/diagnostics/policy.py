@@ -23,9 +23,10 @@ PROBES = (*np.linspace(0.02, 1, 50).tolist(), np.inf)
 """...and these scores; a cut-off above 1 acts on no one."""
 
 
-def typed(moved_by: str) -> str:
-    """What makes a policy act on more, or others; `moved_by` is the key of what moves its cut-offs."""
-    return f"policy.{moved_by}='[…]' policy.version=…, or policy=top_fraction policy.share=0.1"
+def typed(moved_by: str | None) -> str:
+    """What makes a policy act on more, or others; `moved_by` is the key of what moves its cut-offs, if it has any."""
+    moved = "" if moved_by is None else f"policy.{moved_by}='[…]' policy.version=…, or "
+    return f"{moved}policy=top_fraction policy.share=0.1"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def of_policy(decided: Decided) -> Iterator[Finding | None]:
     """What is found of a policy with one model's scores."""
     acted = sum(size for segment, size in decided.sizes.items() if decided.policy.actions[segment] != "none")
     acts = any(action != "none" for action in decided.policy.actions.values())
-    moved_by = getattr(decided.policy, "moved_by", "cuts")
+    moved_by = getattr(decided.policy, "moved_by", None)
     yield hardly_acts(acted, sum(decided.sizes.values()), decided.which, moved_by) if acts else None
     yield tied(decided.policy)
     yield wrong_way_round(decided.policy, decided.good)
@@ -90,7 +91,7 @@ def of_policy(decided: Decided) -> Iterator[Finding | None]:
     why="Cut-offs that nearly no score reaches change nothing, whatever the model is worth.",
     remedy=f"Type {typed('cuts')}.",
 )
-def hardly_acts(acted: int, users: int, which: str, moved_by: str = "cuts") -> Found | None:
+def hardly_acts(acted: int, users: int, which: str, moved_by: str | None = "cuts") -> Found | None:
     """Whether a policy acts on almost nobody."""
     if acted >= LEAST_ACTED_ON * users:
         return None
@@ -164,14 +165,14 @@ def wrong_way_round(policy: Policy, good: bool) -> Found | None:
     what="Users in each segment.",
     threshold="none in one",
     why="Nothing is known of how a policy does where nobody is.",
-    remedy=f"Consider other cut-offs: {typed('cuts')}.",
+    remedy=f"Consider another policy: {typed('cuts')}.",
 )
-def empty_segments(sizes: Mapping[str, int], which: str, moved_by: str = "cuts") -> Found | None:
+def empty_segments(sizes: Mapping[str, int], which: str, moved_by: str | None = "cuts") -> Found | None:
     """Whether segments are empty."""
     if not (empty := [segment for segment, size in sizes.items() if not size]):
         return None
     said = f"Nobody of the {sum(sizes.values()):,} {which} is in {named(empty)}: nothing is known of how it does there."
-    return Found(said, {"segments": empty}, f"Consider other cut-offs: {typed(moved_by)}.")
+    return Found(said, {"segments": empty}, f"Consider another policy: {typed(moved_by)}.")
 
 
 @diagnostic(
