@@ -55,6 +55,14 @@ def test_a_decimal_comma_is_told_with_its_point(
     assert OmegaConf.select(compose(verb, [meant]), meant.partition("=")[0]) == float(meant.partition("=")[2])
 
 
+def test_a_key_of_a_group_of_which_nothing_is_chosen_says_what_to_choose(refused: Callable[..., Refusal]) -> None:
+    given = ("data=csv", "data.path=u.csv", "data.target=y", "data.action=a", "economics.price=5")
+    said = refused("measure", *given)
+    assert said.startswith("economics.price: no economics is chosen yet. Type ")
+    assert ["economics=freemium"] in said.typed
+    assert compose("measure_arms", [*given, "economics=freemium"]).economics.price == 5
+
+
 def test_names_of_a_list_are_quoted_where_they_are_not_plain(refused: Callable[..., Refusal]) -> None:
     (typed,) = refused("compare", "data=csv", "data.path=u.csv", "data.drop=[Gebühr, age,]").typed
     assert compose("compare", ["data=csv", *typed]).data["drop"] == ["Gebühr", "age"]

@@ -266,6 +266,9 @@ def _not_overridden(key: str, verb: str, overrides: Sequence[str], config_dir: s
     if leaf in known:  # Hydra means a key of the dict that was typed
         typed = next(word for word in overrides if word.startswith(f"{key}="))
         return InputError(key, "holds other keys", f"Type {in_place(key, typed)} to put yours in place.")
+    if config is None and (options := sorted(path.stem for path in (config_folder() / parent).glob("*.yaml"))):
+        chosen = " or ".join(f"{parent}={name}" for name in options)
+        return InputError(key, f"no {parent} is chosen yet", f"Type {chosen} too.")
     if not parent and (meant := [*elsewhere(OmegaConf.to_container(config), leaf)]):
         return InputError(key, "unknown key", f"Type {' or '.join(f'{other}=…' for other in meant[:3])}.")
     return InputError(key, "unknown key", nearest(leaf, known))
