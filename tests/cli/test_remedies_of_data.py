@@ -3,7 +3,6 @@
 import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,8 +176,6 @@ RARE = Case(
     " policy=top_fraction policy.actions.top=discount_10"
 )
 """Fits on users whose action is none, of whom nobody bought."""
-FEW = replace(RARE, line=RARE.line.replace("rare.csv", "few.csv"))
-"""Of whom too few bought for all parts."""
 SHOP_YAML = """\
 defaults: [events, _self_]
 horizon_days: 14
@@ -217,6 +214,10 @@ EFFECTS += " policy.actions.target=discount_10"
 ONCE_FITTED = (
     Case(EFFECTS.replace("fair.csv", "rare.csv")),
     Case(f"{FAIR} data.drop=[got] policy=policy_tree"),
+    Case(
+        f"{FAIR} data.drop=[got] learner=dr policy=effect_bands policy.actions.target=none",
+        fill={"data.action=…": "data.action=got"},
+    ),
 )
 """Refused once users are split, before anything is measured."""
 NOT_TYPED = {
@@ -290,8 +291,6 @@ def tables(folder: Path) -> None:
     fair = pl.concat([fair] * 3)
     fair.write_csv(folder / "fair.csv")
     fair.with_columns(bought=pl.col("bought") * (pl.col("got") != "none")).write_csv(folder / "rare.csv")
-    none = pl.col("got") == "none"
-    fair.filter(~none | (pl.col("bought") == 0) | (none.cum_sum() < 9)).write_csv(folder / "few.csv")
     (folder / "binary.csv").write_bytes(bytes(range(32)) * 40)
     text = (folder / "users.csv").read_text()
     (folder / "parted.csv").write_text(text.replace(",", "~"))
@@ -338,7 +337,6 @@ def test_what_refusals_of_words_and_tables_say_to_type_is_typed_and_they_are_gon
         typist.type(Case(EFFECTS))
         patch.setattr(fitting.calibration, "fit", went)  # what is fitted on is chosen before
         typist.type(RARE)
-        typist.type(FEW)
     found = [*typist.failed, *typist.untyped(FOLDERS, NOT_TYPED)]
     assert not found, "\n".join(found)
 
