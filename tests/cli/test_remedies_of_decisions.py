@@ -351,14 +351,14 @@ Spark.builder = Spark.sparkContext = Spark  # type: ignore[attr-defined]  # as S
 
 def score_on_spark(typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:
     """Type what takes Spark."""
-    line = f"score input=users.parquet to=parts_ engine=spark {MODEL}"
+    line = f"score input=users.parquet to=TO engine=spark {MODEL}"
     with monkeypatch.context() as patch:
         for name, module in Spark.installed().items():
             patch.setitem(sys.modules, name, module)
-        typist.type(Case(line.replace("parquet", "csv")))
-        typist.type(Case(line))
+        typist.type(Case(line.replace("parquet", "csv").replace("TO", "of_csv")))
+        typist.type(Case(line.replace("TO", "no_java")))
         patch.setattr(Spark, "starts", True)
-        typist.type(Case(line, ["engine=here parts=true"]))
+        typist.type(Case(line.replace("TO", "lost"), ["engine=here parts=true"]))
 
 
 def score_events(typist: Typist, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from tippingpoint.data.frame import Frame
 from tippingpoint.data.profile import infer
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.data.validation import parse
 
 N = 40
 SEEN = [datetime(2026, 2, 1, 6) + timedelta(days=i % 7, hours=i) for i in range(N)]
@@ -128,7 +129,9 @@ def with_words(form: str = "%Y-%m-%d") -> pl.DataFrame:
     return table.with_columns(pl.Series("joined", joined))
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M"])
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M", "%m/%d/%Y", "%m/%d/%Y %I:%M %p"]
+)
 def test_a_few_words_leave_times_what_they_are(form: str, tmp_path: Path) -> None:
     """From CSV, text of a frame, and by the contract that is written of either; the words are missing, and counted."""
     table = with_words(form)
@@ -159,3 +162,14 @@ def test_more_words_than_a_stated_share_make_text_of_times() -> None:
     )
     assert "a time" not in users(many).contract.dropped.get("joined", "")
     assert users(known, as_of="2026-03-01").contract.odd["joined"]["Never"] == 99
+
+
+def test_months_that_stand_first_do_so_in_every_row_that_a_contract_reads(tmp_path: Path) -> None:
+    """01/02/2025 is in January where another row has the 31st there."""
+    table = with_words("%m/%d/%Y")
+    terms = infer(table, "y", "user_id")
+    assert terms.columns["joined"].month_first
+    few = pl.Series("joined", ["01/02/2025", "02/01/2025"])
+    assert parse(few, "time", spec=terms.columns["joined"])[0].dt.month().to_list() == [1, 2]
+    assert parse(few, "time")[0].dt.month().to_list() == [2, 1]
+    assert users(table, as_of="2026-03-01").contract.columns[-1].month_first

@@ -32,7 +32,7 @@ HEADER = """\
 #   decimal, thousands, unit: how numbers are written, as 1.568,43 €     also_missing: words that stand for missing ones
 """
 WRITING = ("decimal", "thousands", "unit", "also_missing")
-QUIET = (*WRITING, "future", "label")
+QUIET = (*WRITING, "future", "month_first", "label")
 """Keys that are left out where they say nothing, so that a file without them keeps its digest."""
 
 
@@ -48,6 +48,8 @@ class ColumnSpec(StrictModel):
     """Smallest and largest number, or time (UTC), both allowed."""
     future: bool = False
     """Whether a time may lie in the future."""
+    month_first: bool = False
+    """Whether 01/02/2026 is in January."""
     values: list[str] | None = None
     """All categories there are."""
     typical: float | None = None
@@ -121,8 +123,8 @@ class ColumnSpec(StrictModel):
             raise ValueError("values must name the categories of a category")
         if not numeric and any(getattr(self, key) for key in WRITING if (key, self.type) != ("also_missing", "time")):
             raise ValueError(f"a {self.type} has no {' and '.join(WRITING)}; a number may have")
-        if self.future and self.type != "time":
-            raise ValueError(f"a {self.type} has no future; a time may have")
+        if (self.future or self.month_first) and self.type != "time":
+            raise ValueError(f"a {self.type} has no {'future' if self.future else 'month_first'}; a time may have")
         if self.decimal is not None and self.decimal == self.thousands:
             raise ValueError("decimal and thousands must differ")
         if self.typical is not None and (not numeric or self.typical == 0):

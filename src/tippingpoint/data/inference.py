@@ -213,7 +213,8 @@ def features(
                 odd[series.name] = words
             also = [*(reading.also_missing if reading else []), *([INFINITE] if INFINITE in found.odd else [])]
             before = days.before if days and own is not None else None
-            columns.append(Column(series.name, "number", found.written, tuple(also), before))
+            months = isinstance(reading, TimeReading) and reading.month_first
+            columns.append(Column(series.name, "number", found.written, tuple(also), before, months))
             frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))
         else:
             columns.append(Column(series.name, "category"))

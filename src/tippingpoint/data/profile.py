@@ -136,7 +136,7 @@ def describe(
                 alone=None if asked is None else alone(felt, asked),
                 pure="" if asked is None else pure(felt, asked),
                 remark=odd.get(values.name, ""),
-                written=f"days before {days.before}" if days and own is not None else str(terms.written or ""),
+                written=f"days before {days.before}" if days and own is not None else _written(terms),
                 odd=found.odd,
             )
         )
@@ -253,11 +253,15 @@ def infer_terms(values: pl.Series, marks: Marks = (None, None), found: Feature |
     if reading or values.dtype.is_numeric() or values.dtype == pl.Boolean:
         return _numeric(values, reading)
     if found.kind is None and not values.dtype.is_nested():
-        words = found.reading.also_missing if isinstance(found.reading, TimeReading) else []
-        time, readable = parse(values, "time", spec=ColumnSpec(type="time", also_missing=words))
+        reads = found.reading if isinstance(found.reading, TimeReading) else None
+        spec = (
+            ColumnSpec(type="time", also_missing=reads.also_missing, month_first=reads.month_first) if reads else None
+        )
+        time, readable = parse(values, "time", spec=spec)
         if readable.all() and (newest := time.max()) is not None:
             late = newest > datetime.now(UTC).replace(tzinfo=None)  # type: ignore[operator]  # of times it is a time
-            return ColumnSpec(type="time", missing=time.null_count() > 0, future=bool(late), also_missing=words)
+            told = {"missing": time.null_count() > 0, "future": bool(late)}
+            return (spec or ColumnSpec(type="time")).model_copy(update=told)
     text, _ = parse(values, "category")
     missing, distinct = text.null_count() > 0, text.drop_nulls().n_unique()
     if found.kind is None and found.why not in STAYS:
@@ -296,6 +300,10 @@ def _outwards(bound: float, direction: Any) -> float:
     # In floats the rounding itself may step over the bound it was to leave inside.
     inside = rounded <= bound if direction is math.floor else rounded >= bound
     return rounded if inside and math.isfinite(rounded) else bound
+
+
+def _written(terms: ColumnSpec) -> str:
+    return "12/31/2026" if terms.month_first else str(terms.written or "")
 
 
 def _scalar(value: Any, terms: ColumnSpec) -> Any:

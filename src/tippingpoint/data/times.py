@@ -10,6 +10,8 @@ from tippingpoint.data.number_format import ENOUGH, HEAD, MISSING_NUMBERS, are_f
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 """A day with its whole year: 1.2.3 is a version."""
+MONTH_FIRST = ("%m/%d/%Y", *(f"%m/%d/%Y {clock}" for clock in ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")))
+SLASHED = r"^\d{1,2}/\d{1,2}/\d{4}"
 MISSING_TIMES = [*MISSING_NUMBERS, "never", "0000-00-00", "0000-00-00 00:00:00"]
 """What stands for a missing time, in lower case, beside what stands for any missing value."""
 
@@ -24,10 +26,13 @@ class TimeReading:
         Datetime in UTC, without a zone; null where missing.
     odd
         Words that stand for missing times, and how often they do; those of any missing value aside.
+    month_first
+        Whether 01/31/2026 is in January.
     """
 
     times: pl.Series
     odd: dict[str, int]
+    month_first: bool = False
 
     @property
     def also_missing(self) -> list[str]:
@@ -53,17 +58,24 @@ def recognised_times(text: pl.Series, missing: Sequence[str]) -> TimeReading | N
     if not dated.any() or (dated | head.str.to_lowercase().is_in(MISSING_TIMES)).sum() < ENOUGH * len(head):
         return None
     cells = _cleaned(text, missing)
-    times = read_times(cells)
+    times, month_first = read_times(cells), False
+    if head.str.contains(SLASHED).any() and (other := read_times(cells, month_first=True)).count() > times.count():
+        times, month_first = other, True
     odd = cells.filter(times.is_null()).drop_nulls().value_counts(name="n").sort("n", "value", descending=[True, False])
     if not times.count() or not are_few(odd, cells.count(), MISSING_TIMES):
         return None
-    return TimeReading(times.alias(text.name), dict(odd.iter_rows()))
+    return TimeReading(times.alias(text.name), dict(odd.iter_rows()), month_first)
 
 
-def read_times(text: pl.Series) -> pl.Series:
+def read_times(text: pl.Series, month_first: bool = False) -> pl.Series:
     """Return texts as Datetime in UTC, without a zone, null where one is no time.
 
     Each as ISO 8601 has it, in any of its forms; where none is so, as the first of them is written.
+
+    Parameters
+    ----------
+    month_first
+        Whether 01/02/2026 is in January, and not in February.
     """
     found = pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
     for form in TIMES:
@@ -76,8 +88,13 @@ def read_times(text: pl.Series) -> pl.Series:
     for ending in () if found.count() else ("$", "[T ]"):
         left = text.set(found.is_not_null() | ~text.str.contains(f"^{DATE}{ending}").fill_null(False), None)
         if left.count():
-            found = found.zip_with(found.is_not_null(), _as_first(left))
+            found = found.zip_with(found.is_not_null(), _months_first(left) if month_first else _as_first(left))
     return found
+
+
+def _months_first(text: pl.Series) -> pl.Series:
+    forms = [text.str.to_datetime(form, time_unit="us", strict=False).alias(form) for form in MONTH_FIRST]
+    return pl.DataFrame(forms).select(pl.coalesce(MONTH_FIRST)).to_series()
 
 
 def _as_first(text: pl.Series) -> pl.Series:

@@ -25,6 +25,8 @@ class Column:
         Words that stand for a missing number in this column only.
     days_before
         Of a time: the day, or the column, that its days are counted to.
+    month_first
+        Of a time: whether 01/02/2026 is in January.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Column:
     written: NumberFormat | None = None
     also_missing: tuple[str, ...] = ()
     days_before: str | None = None
+    month_first: bool = False
 
 
 @dataclass(frozen=True)

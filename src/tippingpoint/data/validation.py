@@ -245,7 +245,7 @@ def _times(values: pl.Series, spec: ColumnSpec | None) -> tuple[pl.Series, pl.Se
     text = as_text(values).str.strip_chars()
     words = spec.also_missing if spec else []
     text = text.set(text.is_in([*MISSING, *words]) | text.str.to_lowercase().is_in(MISSING_TIMES), None)
-    return text.is_null(), read_times(text)
+    return text.is_null(), read_times(text, bool(spec and spec.month_first))
 
 
 def _repeated(table: pl.DataFrame, name: str, ids: pl.Series) -> list[_Breach]:

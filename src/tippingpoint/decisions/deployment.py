@@ -265,7 +265,8 @@ def deployment(
 def _learnt(column: Column) -> ColumnSpec:
     """Terms of a column that no contract names: its type, and how its numbers were written."""
     if column.days_before is not None:
-        return ColumnSpec(type="time", missing=True, future=True, also_missing=list(column.also_missing))
+        words, months = list(column.also_missing), column.month_first
+        return ColumnSpec(type="time", missing=True, future=True, also_missing=words, month_first=months)
     how = column.written.terms if column.written else {}
     return ColumnSpec(type=column.kind, missing=True, also_missing=list(column.also_missing), **how)
 

@@ -80,7 +80,7 @@ class TuneResult(Result):
         registered = self.filed.registered if self.filed else None
         if self.tuned.candidate is None:
             where = registered or (self.filed.run_id if self.filed else "")
-            raise InputError("best", "an earlier search fitted the winner", f"Score with model={where!r}.")
+            raise InputError("best", "an earlier search fitted the winner", f"It is there as {where}.")
         return FittedModel(self.tuned.candidate, self.question, registered or f"memory:{self.tuned.best.family}")
 
     @property
