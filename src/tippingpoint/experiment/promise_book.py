@@ -11,7 +11,7 @@ from scipy.stats import norm
 from tippingpoint.core.errors import InputError
 from tippingpoint.experiment.promise import promised
 from tippingpoint.offpolicy.statistics import Estimate, normal, pointwise
-from tippingpoint.tracking.journal import EVERY, read
+from tippingpoint.tracking.journal import moves
 from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.stored import stored_run
@@ -147,7 +147,7 @@ def promise_book(client: Client, name: str) -> PromiseBook:
         When the store cannot be read.
     """
     found = []
-    promotions = [entry for entry in read(client, name, EVERY).counting if entry.kind == "promote"]
+    promotions = [entry for entry in moves(client, name).counting if entry.kind == "promote"]
     first = {entry.version: entry for entry in reversed(promotions)}
     for number in dict.fromkeys(entry.version for entry in promotions):  # also those that were rolled back
         try:
