@@ -54,7 +54,7 @@ def up(words: list[str], address: str, path: str) -> Iterator[None]:
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     with subprocess.Popen(words, env=environment, **quiet) as server:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 400
             while True:
                 try:
                     urllib.request.urlopen(f"{address}{path}", timeout=1).close()

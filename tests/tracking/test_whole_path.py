@@ -1,7 +1,7 @@
 """The way of a version on a server of a team: compared by one, approved by another, served, split, bound, rolled back.
 
-The server has its runs and users in PostgreSQL, asks for a password and passes artifacts on; two lines are typed into
-what a wheel installs, in folders of their own.
+The server has its runs and users in PostgreSQL, asks for a password and passes artifacts on; the lines of the first
+version's way, and those that bind and roll back, are typed into what a wheel installs, in two folders.
 """
 
 import json
@@ -131,7 +131,7 @@ def approved(types: Types, server: SecuredServer, version: str) -> None:
     assert list(types("reader", "status", of)["models"][0]["requests"]) == [number]
     assert "may not edit" in types("reader", "promote", "approve", number, of, at=1, code=3)["said"]
     assert "cannot be who approves it" in types("promoter", "promote", "approve", number, of, code=1)["said"]
-    done = types("admin", "promote", "approve", number, of, at=1)
+    done = types("admin", "promote", "approve", number, of, at=1, installed=version == "1")
     assert (done["who"], done["request"]["who"], done["held"]) == ("admin", "promoter", None)
     assert aliases(server)[CHAMPION] == version
 
@@ -143,7 +143,7 @@ def served(types: Types, server: SecuredServer, folder: Path) -> None:
     assert experiment is not None
     assert types("scorer", "score", "input=users.csv", "to=a.csv", f"model=models:/{NAME}@champion", code=3)
     server.grant("scorer", "experiment", experiment.experiment_id, "EDIT")
-    types("scorer", "score", "input=users.csv", "to=a.csv", f"model=models:/{NAME}@champion")
+    types("scorer", "score", "input=users.csv", "to=a.csv", f"model=models:/{NAME}@champion", installed=True)
     assert pl.read_csv(folder / "a.csv")["model"].unique().to_list() == [f"models:/{NAME}/1"]
     words = [f"model=models:/{NAME}@champion", "split={champion: 0.5, 2: 0.5}", "log=log"]
     with server.acting_as("reader"), serving(folder, *words) as service:
@@ -175,12 +175,12 @@ def test_a_version_goes_its_way_from_a_comparison_to_a_rollback(
     served(types, secured_server, folders[0])
     bound = ["policy", "bind", f"models:/{NAME}/1", "top_fraction", "policy.share=0.2", "gate.value.margin=1000"]
     bound += ["gate.value.inconclusive=passes"]
-    version = types("promoter", *bound)["version"].rpartition("/")[2]
+    version = types("promoter", *bound, installed=True)["version"].rpartition("/")[2]
     assert version == "3"
     approved(types, secured_server, version)
-    types("promoter", "rollback", f"name={NAME}", "why=too many mails")
+    types("promoter", "rollback", f"name={NAME}", "why=too many mails", at=1, installed=True)
     assert aliases(secured_server)[CHAMPION] == "1"
-    entries = types("reader", "history", f"name={NAME}")["entries"][::-1]
+    entries = types("reader", "history", f"name={NAME}", installed=True)["entries"][::-1]
     moved = [(e["what"], e["version"], e["who"]) for e in entries if e["what"] in ("promote", "rollback")]
     assert moved == [("promote", "1", "admin"), ("promote", "3", "admin"), ("rollback", "1", "promoter")]
     assert (entries[0]["what"], entries[0]["why"], entries[0]["who"]) == ("pin", "two of us", "admin")
