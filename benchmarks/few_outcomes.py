@@ -2,14 +2,15 @@
 
 Every user alone; and in households of 1 to 8 who are alike, are treated alike, and whose outcomes go together.
 
-    python -P benchmarks/few_outcomes.py [--worlds 2000] [--seed 0] [--largest 20000]
+    python -P benchmarks/few_outcomes.py [--worlds 2000] [--seed 0] [--largest 20000] [--workers 2]
 
 One row a base rate, kind of group and number of test users: how often there was an interval at all; how often those
 that there were cover the uplift of a policy of bands, and on which side the others miss; how often the band covers
 every pair of cut-offs it is given for; how often a contest tells any two of seven policies apart whose action does
-nothing. `plain` is the coverage of an interval that knows of no expected outcomes, nor of groups. Exits with 1 if a
-promise is broken by more than two Monte-Carlo errors; what has fewer than 400 intervals promises nothing. What was
-measured stands in docs/explanation/few_outcomes.md.
+nothing. `±` is the Monte-Carlo error of a coverage of 95 %, by the number of intervals; `plain` is the coverage of an
+interval that knows of no expected outcomes, nor of groups. Exits with 1 if a promise is broken by more than two
+Monte-Carlo errors; what has fewer than 400 intervals promises nothing. docs/explanation/few_outcomes.md has what was
+measured.
 """
 
 import argparse
@@ -174,7 +175,8 @@ def row(found: dict[str, int], base: float, grouped: bool, n: int, wrong: list[s
     return (
         f"{base:>8.1%} {f'1 to {LARGEST}' if grouped else '':>7} {n:>7,} {n * base * CHANCES[2]:>9.1f}"
         f" {found['intervals'] / worlds:>9.1%}"
-        f" {found['covered'] / some:>7.1%} {found['too_low'] / some:>5.1%} {found['too_high'] / some:>5.1%}"
+        f" {found['covered'] / some:>7.1%} {np.sqrt(0.05 * 0.95 / some):>5.1%}"
+        f" {found['too_low'] / some:>5.1%} {found['too_high'] / some:>5.1%}"
         f" {found['plain'] / worlds:>6.1%} {found['band_covered'] / bands:>6.1%}"
         f" {found['apart'] / worlds:>6.1%}   {', '.join(wrong)}"
     )
@@ -186,10 +188,11 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--largest", type=int, default=max(SIZES), help="test users of the largest worlds")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
     asked = parser.parse_args()
     start, failed = time.perf_counter(), False
-    print("outcomes  groups   users  expected  reported  covers   low  high  plain   band  apart   broken")
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    print("outcomes  groups   users  expected  reported  covers     ±   low  high  plain   band  apart   broken")
+    with ProcessPoolExecutor(asked.workers) as pool:
         sizes = [n for n in SIZES if n <= asked.largest]
         for base, grouped, n in product(BASES, (False, True), sizes):
             steps = range(0, asked.worlds, STEP)

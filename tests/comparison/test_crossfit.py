@@ -56,6 +56,8 @@ def test_the_answer_says_what_is_estimated(crossfitted: CompareResult) -> None:
     assert (of["folds"], of["fitted_on"], of["users"]) == (5, 4, 3000)
     assert "not what the registered version brings" in of["estimated"]
     row, *without_model = of["leaderboard"]
+    assert [other["model"].split(" ")[0] for other in without_model] == ["everyone"] * 3 + ["column"]
+    assert any({v["first"], v["second"]} == {"logistic", without_model[-1]["model"]} for v in of["verdicts"])
     assert "everyone checkout_prompt" in [other["model"] for other in without_model]
     assert ("logistic", "everyone checkout_prompt") in [(v["first"], v["second"]) for v in of["verdicts"]]
     assert row["metrics"]["crossfit/experiment/uplift_per_user"]["low"] is not None

@@ -24,6 +24,7 @@ from tippingpoint.experiment.report import card
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.markdown import LIMITS
 
 HERE = Provenance("", "", ())
@@ -176,6 +177,18 @@ def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(
     assert at[-1] < LIMITS["version"]
     assert found[1].users.digest in text
     assert "a later time" in text
+
+
+def test_the_card_says_what_the_policy_brings_over_each_that_needs_no_model(
+    found: tuple[Candidate, ExperimentSpec],
+) -> None:
+    candidate, question = found
+    of = {baseline.name: baseline.value for baseline in candidate.baselines(question) if baseline.value is not None}
+    assert [name.split(" ")[0] for name in of] == ["everyone", "everyone", "everyone", "column"]
+    rows = [line for line in carded(*found).splitlines() if ", no model |" in line]
+    for (name, value), row in zip(of.items(), rows, strict=True):
+        assert row.startswith(f"| {name}, no model |")
+        assert row.endswith(f"| {interval(candidate.value.over(value), 3)} |")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.simulation.simulations import artifact, ask
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError
 from tippingpoint.experiment.settings import SimulateSettings
-from tippingpoint.experiment.simulation_result import NONE, RANDOM
+from tippingpoint.experiment.simulation_result import COLUMN, NONE, RANDOM
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult, simulate
 from tippingpoint.tracking import backend
@@ -34,6 +34,7 @@ def test_the_written_policy_is_worth_what_compare_said(compared: tuple, simulate
 def test_all_pairs_meet_each_other_and_the_simple_policies(simulated: SimulateResult) -> None:
     names = set(simulated.simulation.values)
     assert {NONE, RANDOM, "everyone discount_10", "everyone checkout_prompt", "best_action"} <= names
+    assert len([n for n in names if n.startswith(COLUMN)]) == 2  # under each policy that reads a score
     assert len([n for n in names if PAIR in n]) == 6  # best_action stands once
     assert len(simulated.simulation.verdicts) == len(names) * (len(names) - 1) // 2
     assert simulated.simulation.values[NONE]["uplift_per_user"].value == 0
@@ -162,7 +163,7 @@ def test_it_answers_in_one_screen_and_in_json(
 ) -> None:
     assert call("simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30") == 0
     shown = capsys.readouterr().out.splitlines()
-    assert len(shown) <= 60  # what was diagnosed stands there in full
+    assert len(shown) <= 61  # what was diagnosed stands there in full, and each contestant has a row
     assert call("simulate", f"models=[{simulated.filed.run_id}]", "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"] == "truth"

@@ -63,3 +63,16 @@ def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(com
     html = artifact(found.filed.run_id, "simulation.html").read_text()
     assert "One pair of 4 cut-offs is free here; held as chosen on validation" in html
     assert len(html) < 8_000_000
+
+
+def test_policies_with_the_same_actions_share_all_choices_and_keep_their_own_cut_offs(compared: tuple) -> None:
+    words = [f"models=[{compared[0].filed.run_id}]", "policies=[intent_shares]", "tracking.log=false"]
+    own, shares, *_ = ask(*words).simulation.all_cut_offs
+    assert (own.policy, shares.policy) == ("intent_bands", "intent_shares")
+    assert own.written == (0.4, 0.7) != shares.written
+    assert own.views[0].surface is shares.views[0].surface
+    alone = ask(f"models=[{compared[0].filed.run_id}]", "tracking.log=false").simulation.all_cut_offs[0]
+    at = [np.searchsorted(own.views[0].surface.cuts, cut) for cut in own.written]
+    there = [np.searchsorted(alone.views[0].surface.cuts, cut) for cut in alone.written]
+    shown, before = own.views[0].surface.uplift.at(tuple(at)), alone.views[0].surface.uplift.at(tuple(there))
+    assert (shown.value, shown.se) == pytest.approx((before.value, before.se))

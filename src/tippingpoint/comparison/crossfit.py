@@ -29,6 +29,7 @@ from tippingpoint.data.splits import Parts, slices, turn
 from tippingpoint.experiment.baselines import everyone
 from tippingpoint.experiment.build import asked_of
 from tippingpoint.experiment.judged import judged, row_of
+from tippingpoint.experiment.simulation_result import COLUMN
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
@@ -137,7 +138,9 @@ def crossfit(
     kept: Kept,
     step: Callable[[str], None],
 ) -> CrossFit:
-    """Value the policy with each family on all users, by the models of their folds, and each action for everyone.
+    """Value the policy with each family on all users, by the models of their folds, and what needs no model.
+
+    That is each action for everyone, and the best single column of each fold's other users.
 
     Parameters
     ----------
@@ -160,12 +163,20 @@ def crossfit(
         contestants = [next(iter(held_out))]
         found = {contestants[0]: next(iter(found.values()))}
     valued, values = _everyone(question, fold, turns), {}
-    for name in contestants:
+
+    def whole(of_folds: Sequence[np.ndarray]) -> PolicyValue:
         decision = np.empty(len(users), dtype=np.int64)
-        for held, side in enumerate(sides):
-            decision[fold == held] = found[name][side].decision
-        values[name] = valued.value_of(decision)
+        for held, of in enumerate(of_folds):
+            decision[fold == held] = of
+        return valued.value_of(decision)
+
+    for name in contestants:
+        values[name] = whole([found[name][side].decision for side in sides])
     values |= everyone(valued, question.economics.priced)
+    by_column = [found[contestants[0]][side].by_column for side in sides]
+    if all(by_column):
+        best = dict.fromkeys(name.removeprefix(COLUMN) for of in by_column for name in of)
+        values[f"{COLUMN}{' or '.join(best)}"] = whole([next(iter(of.values())) for of in by_column])
     rng = np.random.default_rng([question.seed, 14])
     contrasts = contest_of_values(values, rng) if question.evidence.measured else []
     learnt = {name: [found[name][side].learnt for side in sides] for name in contestants}

@@ -51,18 +51,27 @@ class FiledRefits:
         content = fetch(self.client, self.before, path)
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             about = json.loads(str(kept["about"]))
-            decided = Decided(about["learnt"], kept["decision"].astype(np.int64), about["validation"])
+            decision, column = kept["decision"].astype(np.int64), kept["by_column"].astype(np.int64)
+            decided = Decided(
+                about["learnt"], decision, about["validation"], dict(zip(about["columns"], column, strict=True))
+            )
         if self.before != self.run.run_id:
             self.put(name, decided)
         return decided
 
     def put(self, name: str, decided: Decided) -> None:
         """File a refit."""
-        about = json.dumps({"learnt": decided.learnt, "validation": decided.validation})
+        column = [*decided.by_column.values()]
+        about = {"learnt": decided.learnt, "validation": decided.validation, "columns": [*decided.by_column]}
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary, _path(name))
             path.parent.mkdir()
-            np.savez_compressed(path, decision=decided.decision.astype(np.int16), about=np.array(about))
+            np.savez_compressed(
+                path,
+                decision=decided.decision.astype(np.int16),
+                by_column=np.reshape(column, (len(column), -1)).astype(np.int16),
+                about=np.array(json.dumps(about)),
+            )
             self.run.artifacts(Path(temporary))
 
 

@@ -1,5 +1,6 @@
 """What a model must beat: a constant score, each action for everyone, and the best single column."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,9 @@ from tippingpoint.evaluation import accuracy
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.diagnostics.data import leaks
+from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.judged import Baseline, SingleColumn
-from tippingpoint.experiment.simulation_result import EVERYONE
+from tippingpoint.experiment.simulation_result import COLUMN, EVERYONE
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
 from tippingpoint.offpolicy.value import PolicyValue
@@ -34,7 +36,7 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
     best, alone = best_column(seen, np.random.default_rng([seed, 7]))
     score = best.score(test.features)
     metrics = accuracy(test.outcome, score, test.codes)
-    column = SingleColumn(f"column {best.column}", best.score(validation.features), score, metrics)
+    column = SingleColumn(f"{COLUMN}{best.column}", best.score(validation.features), score, metrics)
     constant = accuracy(test.outcome, np.full(len(test), float(seen.outcome.mean())), test.codes)
     values = everyone(question.valued, question.economics.priced)
     baselines = (Baseline("constant", constant), *(Baseline(name, value=of) for name, of in values.items()))
@@ -80,3 +82,29 @@ def at_shares(binding: BindingUsers, policy: Policy, score: np.ndarray, other: n
     shares = [float((code > k).mean()) for k in range(len(policy.cuts))]
     cuts = tuple(lowest_cut(other, share)[0] for share in shares)
     return policy.model_copy(update={"cuts": cuts, "cut_belongs": ("above",) * len(cuts)})
+
+
+def decided_by_column(
+    binding: BindingUsers,
+    policies: Mapping[str, Policy],
+    score: np.ndarray,
+    users: Users,
+    actions: tuple[str, ...],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """By contestant what the best single column decides for users, (n,) codes, under each policy that reads a score.
+
+    Parameters
+    ----------
+    policies, score
+        Those bound to a model, and the model's (n,) scores of the users they were bound on.
+    """
+    read = {name: policy for name, policy in policies.items() if reads(policy, users.features)}
+    if not read:
+        return {}
+    column, _ = best_column(binding.train, np.random.default_rng([seed, 7]))
+    other, here = column.score(binding.validation.features), column.score(users.features)
+    decided = {name: at_shares(binding, policy, score, other).decide(here, users.features, actions)
+               for name, policy in read.items()}  # fmt: skip
+    alone = f"{COLUMN}{column.column}"
+    return {alone if len(decided) == 1 else f"{alone}, {name}": of for name, of in decided.items()}

@@ -15,6 +15,7 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.assumption import evidence_in_words
+from tippingpoint.experiment.baselines import decided_by_column
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
@@ -79,6 +80,9 @@ def gather_users(
     policies |= {name: policy for name, policy in of_all.items() if any(name in of for of in bound.values())}
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
     decisions["validation"] |= _held_out(binding, models, policies, scores["validation"], actions, seed)
+    of_first = next(iter(bound.values())), probability(next(iter(scores["validation"].values())))
+    for part, of in {"validation": parts.validation, "test": parts.test}.items():
+        decisions[part] |= decided_by_column(binding, *of_first, of, actions, seed)
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)

@@ -11,6 +11,7 @@ from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import point
+from tippingpoint.experiment.baselines import decided_by_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
@@ -93,18 +94,23 @@ class Decided:
         (n,) codes into the question's actions.
     validation
         The metric winners are chosen by, on validation.
+    by_column
+        What the best single column of the other users decides under the policy, by its name as a contestant; empty
+        where the policy reads no score.
     """
 
     learnt: dict[str, Any]
     decision: np.ndarray
     validation: float
+    by_column: dict[str, np.ndarray]
 
 
 def decide(question: ExperimentSpec, name: str) -> Decided:
     """Fit one family, bind the policy to it and decide for the users of test; nothing is measured or explained."""
     fitted = fit(question, name)
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, question.seed)
-    policy = binding.bind(question.policy, fitted.found)
-    decision = policy.decide(fitted.model.output(question.parts.test), question.parts.test.features, question.actions)
+    policy, test, actions = binding.bind(question.policy, fitted.found), question.parts.test, question.actions
+    decision = policy.decide(fitted.model.output(test), test.features, actions)
     learnt = {key: policy.bound()[key] for key in policy.learnt if key in policy.bound()}
-    return Decided(learnt, decision, fitted.judged(question, policy, binding))
+    column = decided_by_column(binding, {name: policy}, probability(fitted.found), test, actions, question.seed)
+    return Decided(learnt, decision, fitted.judged(question, policy, binding), column)

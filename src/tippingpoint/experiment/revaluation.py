@@ -18,10 +18,11 @@ from tippingpoint.experiment.simulation_result import (
     ORACLE,
     RANDOM,
     THEN,
+    WITHOUT_MODEL,
     Simulation,
     ends,
 )
-from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
+from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.common_support import Common, common_support
 from tippingpoint.offpolicy.contest import contest_of_cells
@@ -67,7 +68,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         again = _again(test.decisions, first)
         contested = {name: of for name, of in coefficients.items() if name not in again}
         verdicts = contest_of_cells(test.cells, contested, np.random.default_rng([asked.seed, 5]))
-    no_model = [v for v in verdicts if any(of.startswith(EVERYONE) for of in (v.first, v.second))]
+    no_model = [v for v in verdicts if any(of.startswith(WITHOUT_MODEL) for of in (v.first, v.second))]
     unit = f"{economics.currency} per user"
     found = asked.chosen.settle([better_without_a_model(first, no_model, unit)], first)
     banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
@@ -89,16 +90,37 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         verdicts=verdicts,
         at_these_prices=found,
         estimators=_estimators(about, line, test, coefficients),
-        all_cut_offs=[
-            cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
-            for m in about["models"]
-            for n, p in banded.items()
-        ],
+        all_cut_offs=_all_cut_offs(gathered, asked, line, banded, shown),
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),
         hidden=_hidden(test, coefficients, block),
         common=_common(about, line, test, coefficients, block),
     )
+
+
+def _all_cut_offs(
+    gathered: SufficientStatistics,
+    asked: SimulationRequest,
+    line: Line,
+    banded: Mapping[str, Bands],
+    shown: tuple[str, str],
+) -> list[CutOffs]:
+    """By model and policy; where something is chosen, policies with the same actions from low to high share all of it.
+
+    Their own cut-offs are one point among all choices.
+    """
+    about, found, shared = gathered.about, [], dict[tuple[int, tuple[str, ...], bool], CutOffs]()
+    for m in about["models"]:
+        for n, p in banded.items():
+            bound, full = _bound(about, m, n, p), (m, n) == shown or not asked.first_only
+            key = id(gathered.along(m, n)), tuple(bound.actions[s] for s in bound.segments), full
+            if (there := shared.get(key)) is not None:
+                found.append(replace(there, policy=n, written=bound.cuts, bands=bound.segments))
+                continue
+            found.append(cut_offs(gathered, asked, line, m, n, bound, full))
+            if found[-1].choice is not None:
+                shared[key] = found[-1]
+    return found
 
 
 def _hidden(joint: Joint, coefficients: dict[str, np.ndarray], block: str) -> dict[str, Bounds]:

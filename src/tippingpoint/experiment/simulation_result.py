@@ -22,8 +22,9 @@ from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR, SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
-EVERYONE = "everyone "
-"""How the names of policies begin that give one action to all: they need no model."""
+EVERYONE, COLUMN = "everyone ", "column "
+WITHOUT_MODEL = EVERYONE, COLUMN
+"""How names of contestants that need no model begin: an action for everyone, the best single column under a policy."""
 DEFAULT = "dr"
 """The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
@@ -140,7 +141,7 @@ class Simulation:
         ]
 
     def without_model(self, contestant: str) -> pd.DataFrame:
-        """One row a policy that needs no model: its uplift, and what a contestant brings more in the contest.
+        """One row a policy that needs no model, the best column last: its uplift, and what a contestant brings more.
 
         Columns `policy`, `uplift` and `difference` (of `Estimate`), `verdict` of the contestant; without a contest the
         last two are None.
@@ -154,8 +155,8 @@ class Simulation:
                 "difference": against[name].difference if name in against else None,
                 "verdict": against[name].verdict if name in against else None,
             }
-            for name, numbers in self.values.items()
-            if name.startswith(EVERYONE)
+            for name, numbers in sorted(self.values.items(), key=lambda row: row[0].startswith(COLUMN))
+            if name.startswith(WITHOUT_MODEL)
         ]
         return pd.DataFrame(rows, columns=["policy", "uplift", "difference", "verdict"], dtype=object)
 

@@ -15,6 +15,7 @@ from tippingpoint.experiment.diagnostics import Chosen, Findings, evidence
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import kind_of, log_of, measure_names
 from tippingpoint.experiment.guardrails import guarded
+from tippingpoint.experiment.simulation_result import COLUMN
 from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import Log
@@ -85,7 +86,7 @@ def against_no_model(
             binding = BindingUsers.of(parts.train, parts.validation, valued.economics, seed)
             own = score_validation(candidate.uri, candidate.model, users.users, parts)
             alone = at_shares(binding, policy, own, column.score(parts.validation.features))
-            values[f"column {column.column}"] = of.value(alone, column.score(parts.test.features))
+            values[f"{COLUMN}{column.column}"] = of.value(alone, column.score(parts.test.features))
     except InputError:  # what cannot be valued is said by the check of value
         return []
     verdicts = contest_of_values(values, np.random.default_rng([seed, 12]))

@@ -7,7 +7,7 @@ import numpy as np
 from tippingpoint.config.retyped import typed_as
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.decision import Case, Decision, Word, decide, losers, losing_in_words, signed
-from tippingpoint.experiment.simulation_result import EVERYONE, NONE, THEN, Simulation
+from tippingpoint.experiment.simulation_result import NONE, THEN, WITHOUT_MODEL, Simulation
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
@@ -16,7 +16,7 @@ def of_simulation(simulation: Simulation) -> Decision:
     """The decision on what is shown first: the leader, where one was chosen."""
     first = simulation.first
     uplift = {name: row["uplift_per_user"] for name, row in simulation.values.items()}
-    simpler = {name: of for name, of in uplift.items() if name.startswith(EVERYONE) and name != NONE}
+    simpler = {name: of for name, of in uplift.items() if name.startswith(WITHOUT_MODEL) and name != NONE}
     return decide(
         Case(
             what=" under ".join(first.split(PAIR, 1)),

@@ -1,7 +1,7 @@
 """What acting on a share of users brings, along every score and effect that was simulated."""
 
 from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
-from tippingpoint.experiment.simulation_result import EVERYONE, RANDOM, Simulation
+from tippingpoint.experiment.simulation_result import RANDOM, WITHOUT_MODEL, Simulation
 from tippingpoint.experiment.treated_curves import Treated, TreatedPoint, curves
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
@@ -20,7 +20,7 @@ def treated(simulation: Simulation) -> Treated:
     points = [
         TreatedPoint(name, row["contacts_per_1000"].value / 1000, row["uplift_per_user"], row["uplift_per_1000"])
         for name, row in simulation.values.items()
-        if name != RANDOM and (PAIR in name or name.startswith(EVERYONE))
+        if name != RANDOM and (PAIR in name or name.startswith(WITHOUT_MODEL))
     ]
     first, outcome = simulation.leader or simulation.first, str(about["outcome"])
     of = simulation.verdicts, simulation.currency, outcome, simulation.label, simulation.measured

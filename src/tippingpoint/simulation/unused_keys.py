@@ -18,7 +18,7 @@ def refuse_idle_budget(settings: SimulateSettings, policies: Mapping[str, Policy
     if not any(policy.reads_score for policy in policies.values()):
         none = f"{', '.join(policies)} {'reads' if one else 'read'} no score"
     what = f"is not used by a policy without cut-offs: {none}"
-    raise InputError(key, what, "Leave it out, or simulate models with policies=[intent_shares].")
+    raise InputError(key, what, "Leave it out: only policies of bands have cut-offs to keep it with.")
 
 
 def unused(
