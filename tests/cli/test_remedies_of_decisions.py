@@ -172,8 +172,6 @@ OF_OTHERS = (
     Case("serve model=models:/other/2 split='{2: 0.5, 1: 0.5}'"),
     Case("serve model=models:/priced/1 holdout=0.1"),
     Case("simulate models=[models:/priced/1] budget.money=5"),
-    Case("simulate models=[models:/priced/1] policy=money_budget"),
-    Case("simulate models=[models:/priced/1] policy=effect_bands policy.actions.target=email"),
     Case("policy bind models:/other/1 policies=[top_fraction] policy.actions.top=none"),
 )
 NOT_TYPED = {
