@@ -29,6 +29,8 @@ class Refusal(str):
 
 PLACE = re.compile(r"…|\b(KEY|VALUE|NAME|NUMBER|VERSION|ALIAS)\b")
 """A place to fill in."""
+LINE = r"[a-z]+(?: (?:approve|pin|request|resume)\b)?(?: \d+\b)?"
+"""How a line begins: a verb, and what of it is named without a key."""
 WORD = r"'?(?:[+~]{0,2}[a-z][\w./]*=|~[a-z])"
 """How an override begins."""
 
@@ -47,7 +49,7 @@ def lines_in(text: str) -> tuple[list[str], str]:
     """Command lines in a sentence, and what is left of it."""
     lines = []
     while start := re.search(r"\btippingpoint (?=[a-z])(?!'?\[)", text):
-        end = start.end() + len(re.match(r"[a-z]+", text[start.end() :])[0])  # type: ignore[index]  # it looked ahead
+        end = start.end() + len(re.match(LINE, text[start.end() :])[0])  # type: ignore[index]  # it looked ahead
         while more := re.match(rf" (?=…|{WORD})", text[end:]):
             end += more.end() + _word_length(text[end + more.end() :])
         lines.append(text[start.end() : end])

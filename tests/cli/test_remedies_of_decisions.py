@@ -23,8 +23,10 @@ from tests.measurement.measuring import decided
 from tippingpoint.config.compose import compose
 from tippingpoint.data.events.source import EventSource
 from tippingpoint.scoring.settings import ScoreSettings
+from tippingpoint.tracking.champion import identity
 from tippingpoint.tracking.entries import append
 from tippingpoint.tracking.filed_users import ABOUT, FOLDER, USERS
+from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.tags import JOB
 
 FOLDERS = ("dashboard/", "data/decisions.py", "data/frame.py", "decisions/", "experiment/collect.py", "promotion/")
@@ -172,8 +174,6 @@ OF_OTHERS = (
     Case("serve model=models:/other/2 split='{2: 0.5, 1: 0.5}'"),
     Case("serve model=models:/priced/1 holdout=0.1"),
     Case("simulate models=[models:/priced/1] budget.money=5"),
-    Case("simulate models=[models:/priced/1] policy=money_budget"),
-    Case("simulate models=[models:/priced/1] policy=effect_bands policy.actions.target=email"),
     Case("policy bind models:/other/1 policies=[top_fraction] policy.actions.top=none"),
 )
 NOT_TYPED = {
@@ -384,7 +384,8 @@ def approve(typist: Typist, monkeypatch: pytest.MonkeyPatch, client: mlflow.Mlfl
     """Type what takes two persons, and a gate that asks for both."""
 
     def asked() -> int:
-        return append(client, "other", "request", "1", "1", 0, who="one", judgement={}).number
+        made = identity(client, version_of(client, "other", "1"))
+        return append(client, "other", "request", "1", "1", 0, who="one", judgement={}, **made).number
 
     monkeypatch.setenv("LOGNAME", "one")
     first, second = asked(), asked()

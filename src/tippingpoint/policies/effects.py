@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.model_output import by_action, effects
 
@@ -84,9 +83,7 @@ def learn(policy: str, names: tuple[str, ...], predicted: Predicted | None, unit
         if name not in predicted.actions:
             there = ", ".join(predicted.actions)
             what = f"{policy} gives {name!r}, and the model knows the effects of {there}"
-            raise InputError(
-                "policy", what, f"Give another action, as in {override('policy.actions', {'SEGMENT': 'none'})}."
-            )
+            raise InputError("policy", what, "Give its segments others of these actions.")
     if unit == "outcomes":
         return Effects(actions=predicted.actions, good=predicted.good)
     intercept, slope = predicted.lines(predicted.actions)

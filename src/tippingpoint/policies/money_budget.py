@@ -60,7 +60,7 @@ class MoneyBudget(BestAction):
         predicted = context.predicted
         assert predicted is not None
         if predicted.spends is None:
-            raise InputError("policy", f"{self.name} needs one price list for all users", "Type policy=best_action.")
+            raise InputError("policy", f"{self.name} needs one price list for all users", "Take prices that all share.")
         intercept, slope = predicted.spends(names)
         none = names.index("none")
         own: dict[str, object] = {"effects": effects, "spend_intercept": tuple((intercept - intercept[none]).tolist())}

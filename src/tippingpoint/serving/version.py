@@ -236,7 +236,9 @@ def serve_version(
     if (by_id or exploration) and not any(field.is_id and not field.spec.missing for field in reader.fields):
         what = "its contract asks for no id, by which decisions are drawn and found again"
         raise InputError(
-            f"models:/{name}/{version}", what, "Type holdout=0 split=null log=null, or fit it on users that have an id."
+            f"models:/{name}/{version}",
+            what,
+            "Type holdout=0 log=null, without split; or fit it on users that have an id.",
         )
     scorer, slow = _scorer(decider, users, reader)
     calibration = "sigmoid" if isinstance(decider.classifier, CalibratedClassifierCV) else "none"

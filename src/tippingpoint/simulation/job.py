@@ -299,7 +299,7 @@ def _asked(
         raise InputError("budget.of_users", "is no budget by itself", "Type budget.contacts=… or budget.money=… too.")
     if budget.money is not None and economics.per_user:
         what = f"{economics.name} says what each user costs with either outcome, not what is spent"
-        raise InputError("budget.money", what, "Type budget.contacts=… instead.")
+        raise InputError("budget.money", what, "Type budget.money=null budget.contacts=…")
     return SimulationRequest(
         economics=economics,
         policies=policies,
