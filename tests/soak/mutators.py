@@ -201,7 +201,7 @@ def wrong_table(rng: random.Random, table: pl.DataFrame) -> pl.DataFrame:
         if kind == 0:
             table = table.with_columns(_retyped(rng, column).alias(name))
         elif kind in (1, 2):
-            text = column.cast(pl.String, strict=False).to_list()
+            text = [None if value is None else str(value) for value in column.to_list()]
             for _ in range(rng.choice((1, 5, len(text))) if text else 0):
                 text[rng.randrange(len(text))] = chosen(rng, (*NUMBERS, *TIMES, *ODD, None))
             table = table.with_columns(pl.Series(name, text, pl.String))
