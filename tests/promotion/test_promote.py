@@ -153,6 +153,8 @@ def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowCl
     assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
     assert aliases(client, "conversion") == {CHALLENGER: "1"}
     assert client.get_model_version("conversion-prod", "1").source == "models:/conversion/1"
+    shown = client.search_registered_models(filter_string="tags.`tippingpoint.kind` = 'model'")
+    assert {model.name for model in shown} == {"conversion", "conversion-prod"}, "no journals"
     assert promoting("to=prod").judgement is None
     assert promoting("model=2", "to=prod", *FORCED).champion == "2"
     rolling_back("to=prod")

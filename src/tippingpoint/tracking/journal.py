@@ -27,6 +27,8 @@ from tippingpoint.tracking.backend import literal, store_errors
 ENDING = ".journal"
 OF, COPIES = "tippingpoint.journal_of", "tippingpoint.copies_of"
 """Tags of registered models that are no questions: a journal's, and an environment's."""
+MODEL = {"tippingpoint.kind": "model"}
+"""Tag of registered models that are no journals, by which MLflow's own list shows these alone."""
 ANNOUNCED = "tippingpoint.announced."
 """Tags of a model: the digest of the entry with this claim, set by its author before the entry is appended."""
 CARRIED_OUT = "tippingpoint.carried_out"

@@ -20,6 +20,7 @@ from tippingpoint.tracking.journal import (
     CHAMPION,
     COPIES,
     EVERY,
+    MODEL,
     NEWEST,
     OF,
     PREVIOUS,
@@ -152,7 +153,7 @@ def make_environment(client: MlflowClient, name: str, to: str) -> None:
     """
     with store_errors():
         check_environment(client, name, to)
-        named(client, to, tags={COPIES: name})
+        named(client, to, tags={COPIES: name, **MODEL})
         check_environment(client, name, to)
         make_journal(client, to)
 

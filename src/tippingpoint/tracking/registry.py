@@ -11,7 +11,7 @@ from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
 from tippingpoint.tracking.entries import make_journal
-from tippingpoint.tracking.journal import EVERY, model_of
+from tippingpoint.tracking.journal import EVERY, MODEL, model_of
 from tippingpoint.tracking.rights import check_model
 from tippingpoint.tracking.tags import BOUND_FROM
 
@@ -71,7 +71,7 @@ def register(
 ) -> Version:
     """Register a logged model as the next version, bound by tags to the policy and the deployment beside it."""
     check_policy(client, policy)
-    named(client, name)
+    named(client, name, tags=MODEL)
     make_journal(client, name)
     bound = {
         "policy_name": policy.name,

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from tippingpoint.tracking.backend import StoreRefusedError, is_server, named, store_errors, user
 from tippingpoint.tracking.grants import grant_line
+from tippingpoint.tracking.journal import MODEL
 from tippingpoint.tracking.refusals import TABLE, is_refusal
 
 NOTHING = "tippingpoint.nothing"
@@ -104,7 +105,7 @@ def check_model(client: MlflowClient, name: str, instead: str = "") -> None:
         return
     try:  # a server that shows nothing by default says no of what is not there, too, and lets it be made
         with store_errors():
-            named(client, name)
+            named(client, name, tags=MODEL)
     except StoreRefusedError:
         allowed = False
     else:
