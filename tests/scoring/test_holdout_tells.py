@@ -29,6 +29,8 @@ def test_users_left_alone_and_the_margin_are_told() -> None:
     assert (found.acted_on, found.left_alone) == (2_700, 90)
     # 1.96 · √(0.3 · 0.25 · (1/0.9333 + 1/0.0333) / 9,000) · 1,000
     assert found.margin == pytest.approx(31.5, abs=0.1)
+    assert found.margin_at_all_looks is not None
+    assert 1.3 < found.margin_at_all_looks / found.margin < 1.8
     assert found.batches is not None
     assert found.batches > 1
     assert "holdout_actions=[none]" in in_words(found, batch())

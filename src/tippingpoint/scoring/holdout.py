@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tippingpoint.decisions.batch_result import BatchResult
+from tippingpoint.offpolicy.confidence_sequence import boundary
 from tippingpoint.offpolicy.power import Design, Stratum, held_out
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -20,12 +21,13 @@ class HoldoutTells:
     ----------
     acted_on, left_alone
         Users the policy acts on, and how many of them are expected to be left alone.
-    margin
-        Half the width of the uplift's interval, per 1,000 of all users; None: too few outcomes are expected for one.
+    margin, margin_at_all_looks
+        Half the width of the uplift's interval, per 1,000 of all users, at one planned look and of one that holds at
+        every look; None: too few outcomes are expected for one.
     promised
         Uplift per 1,000 users the version was valued at.
     batches
-        Batches as this one until the promise is told with 80 %; None without a promise above 0.
+        Batches as this one until the promise is told with 80 % at one planned look; None without a promise above 0.
     enough, enough_alone
         The least share with which this batch would tell it, drawn from as many actions, and left alone; None: no share.
     """
@@ -33,6 +35,7 @@ class HoldoutTells:
     acted_on: int
     left_alone: int
     margin: float | None
+    margin_at_all_looks: float | None
     promised: float | None
     batches: float | None
     enough: float | None
@@ -64,15 +67,22 @@ def holdout_tells(scored: BatchResult) -> HoldoutTells | None:
         return None
 
     users = design.needed(effect) if effect is not None and possible else None
+    error, told = 1000 * design.error(0.0, decided), design.told(decided)
     return HoldoutTells(
         acted_on=round(acted * decided),
         left_alone=round(acted * decided * reference),
-        margin=1000 * design.z * design.error(0.0, decided) if design.told(decided) else None,
+        margin=design.z * error if told else None,
+        margin_at_all_looks=_beyond_all_looks(decided) * error if told else None,
         promised=scored.promised,
         batches=None if users is None else users / decided,
         enough=least(scored.among == 1),
         enough_alone=least(True),
     )
+
+
+def _beyond_all_looks(users: int) -> float:
+    """Half the width in standard errors, at the first look, of an interval that holds at all looks."""
+    return float(boundary(np.array([users]), users)[0] * np.sqrt(users))
 
 
 def _with(design: Design, chances: tuple[float, float]) -> Design:
@@ -88,7 +98,8 @@ def in_words(of: HoldoutTells, scored: BatchResult) -> str:
     if of.margin is None:
         said += "will have no interval: too few outcomes are expected"
     else:
-        said += f"will be told to ±{of.margin:.1f} {scored.outcome} per 1,000 users"
+        said += f"will be told to ±{of.margin:.1f} {scored.outcome} per 1,000 users at one planned look"
+        said += f" (±{of.margin_at_all_looks:.1f} whenever one looks)"
     if of.promised is None or of.batches is None:
         return f"{said}."
     said += f"; promised {of.promised:+.1f}: told with 80 % after "

@@ -25,6 +25,8 @@ from tippingpoint.tracking.promotion import DELETED, aliases, origin, registered
 from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
 from tippingpoint.tracking.stored import fetch_version, find, find_version
 
+NONE_YET = "Type tippingpoint promote after tippingpoint compare."
+"""What makes a first champion."""
 DTYPES = {"number": "float64", "category": "str"}
 
 
@@ -117,15 +119,19 @@ def reference_of(client: MlflowClient, given: str | None) -> str:
         status = champion_status(client, name)
         if status.journal.entries and status.amiss:  # one was there, or is on its way
             raise InputError("model", f"models:/{name}: {status.amiss}", status.remedy)
-    remedy = f", or {override('model', f'models:/{born[0]}@{CHALLENGER}')}" if born else " after tippingpoint compare"
-    raise InputError("model", "there is no champion yet", f"Type tippingpoint promote{remedy}.")
+    challenger = (
+        f"Type tippingpoint promote, or {override('model', f'models:/{born[0]}@{CHALLENGER}')}." if born else ""
+    )
+    raise InputError("model", "there is no champion yet", challenger or NONE_YET)
 
 
 def _champion(client: MlflowClient, name: str) -> str:
     """The champion of a registered model, by its alias."""
     status = champion_status(client, name)
     if not status.version:
-        raise InputError("model", f"models:/{name}: {status.amiss or 'there is no champion yet'}", status.remedy)
+        raise InputError(
+            "model", f"models:/{name}: {status.amiss or 'there is no champion yet'}", status.remedy or NONE_YET
+        )
     if status.amiss and not status.journal.left:  # an entry on its way is its author's business
         print(status.said, file=sys.stderr)
     return f"models:/{name}@{CHAMPION}"
