@@ -7,13 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from tests.explanation.explained import CONTRACT, FAMILIES, users
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.explanation import explain, raw_columns
-from tippingpoint.models.calibration import Model
+from tippingpoint.models.calibration import Model, fit
+from tippingpoint.models.family import Family, prepare
+from tippingpoint.models.size import nodes
 
 
 def folded(model: Model, values: np.ndarray) -> np.ndarray:
@@ -76,6 +81,24 @@ def with_last_step(model: Model, step: Any) -> Model:
 def test_other_trees_that_shap_knows_are_explained(fitted: Callable[[str], Model]) -> None:
     model = with_last_step(fitted("boosting"), HistGradientBoostingClassifier(max_iter=20, random_state=0))
     assert explain(model, CONTRACT, users(20, 6).features, users().features).gap < 1e-6
+
+
+class Bayes(Family):
+    """A family that is neither trees nor a line."""
+
+    def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
+        return Pipeline([("prepare", prepare(contract, SimpleImputer())), ("model", GaussianNB())])
+
+
+def test_any_other_family_is_explained_by_permutations() -> None:
+    model, asked = fit(Bayes(), users(), users(600, 1), seed=0), users(60, 6).features
+    explanation = explain(model, CONTRACT, asked, users().features)
+    assert explanation.space == "probability before calibration"
+    np.testing.assert_allclose(explanation.output, model.pipeline.predict_proba(asked)[:, 1], atol=1e-12)
+    assert explanation.gap < 1e-12
+    moved = explanation.importance().set_index("feature")["mean_abs_shap"]
+    assert moved["hours"] > 3 * moved["noise"]
+    assert nodes(model.pipeline[-1]) > 0
 
 
 def test_bad_input_is_told_in_one_message(fitted: Callable[[str], Model]) -> None:

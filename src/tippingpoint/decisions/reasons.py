@@ -51,14 +51,15 @@ class Reasons:
         return cls(family, decider.classifier, decider.columns, reference, decider.of_effects, labels)
 
     def values(self, features: pd.DataFrame) -> tuple[np.ndarray, str]:
-        """(n, d) exact SHAP values of n users, and what they are in: log-odds or probability, before calibration.
+        """(n, d) SHAP values of n users, and what they are in: log-odds or probability, before calibration.
 
-        Of a model that predicts effects: of the effect that differs most, in outcomes per user.
+        Of a model that predicts effects: of the effect that differs most, in outcomes per user. Of a family that is
+        neither trees nor a line they are sampled.
         Trees: path-dependent. A line: coefficient times distance from the mean of the users it was fitted on.
         """
         contract = FeatureSchema(tuple(Column(n, k) for n, k in self.columns.items()), outcome="")  # type: ignore[arg-type]  # number or category
         pipeline = pipeline_of(self.classifier)
-        if self.actions:
+        if self.actions or self.family.explained_as == "any":
             model = Model(self.family, self.classifier, pipeline, "", actions=self.actions)
             found = explain(model, contract, features[list(self.columns)], self.reference.drawn(self.columns))
             return found.values, found.space

@@ -119,12 +119,12 @@ class Candidate:
 
     def size(self, contract: FeatureSchema) -> dict[str, Any]:
         """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
+        of = {"line": "terms", "trees": "nodes", "any": "numbers"}[self.model.family.explained_as]
         if predicts_effects(self.model.classifier):
             moved = self.explanation.importance()["mean_abs_shap"].to_numpy()
             within = (
                 int(np.searchsorted(moved.cumsum(), SHAP_SHARE * moved.sum() * (1 - 1e-12)) + 1) if moved.any() else 0
             )
-            of = "terms" if self.model.family.explained_as == "line" else "nodes"
             size = sum(map(nodes, models_of(self.model.classifier)))
             return {"columns_used": int((moved > 0).sum()), "columns_90": within, "size": size, "of": of}
         transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
@@ -133,7 +133,7 @@ class Candidate:
             "columns_used": len(np.unique(raw_columns(transformer, contract)[used(estimator)])),
             "columns_90": int(np.searchsorted(moved, SHAP_SHARE * moved[-1] * (1 - 1e-12)) + 1) if moved[-1] else 0,
             "size": nodes(estimator),
-            "of": "terms" if self.model.family.explained_as == "line" else "nodes",
+            "of": of,
         }
 
     def beside(self, question: ExperimentSpec) -> pd.DataFrame:

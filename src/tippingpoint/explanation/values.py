@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.model_output import effects
 from tippingpoint.data.users import FeatureSchema
-from tippingpoint.explanation.effect_values import effect_values
+from tippingpoint.explanation.sampled_values import sampled_values
 from tippingpoint.models.boosting import is_boosting
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import dense
@@ -71,9 +72,10 @@ def background_of(fitted: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:
-    """Exact SHAP values of the fitted pipeline (before any sigmoid); of an effect learner those of an effect.
+    """SHAP values of the fitted pipeline (before any sigmoid); of an effect learner those of an effect.
 
-    Of an effect learner it is the effect that differs most over the background (`effect_values`, by permutations).
+    Of an effect learner it is the effect that differs most over the background, of a family that is neither trees nor a
+    line the probability: both by permutations (`sampled_values`). Of the others they are exact.
 
     Trees: path-dependent TreeSHAP (Lundberg et al. 2020), of a forest's probability and of boosting's log-odds; a
     forest and XGBoost have their own fast way, other trees go through shap. A line: log-odds, coefficient times
@@ -100,9 +102,15 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
     if predicts_effects(model.classifier):
         background = background[features.columns]
         action = int(effects(output(model.classifier, background)).std(axis=0).argmax()) or 1
-        values, base, explained = effect_values(model.classifier, features, background, action)
+        answer = partial(_effect, model.classifier, action)
+        values, base, explained = sampled_values(answer, features, background)
         space = f"what {model.actions[action]} adds to the chance"
         return Explanation(values, base, explained, features, space, contract.labels)
+    if model.family.explained_as == "any":
+        values, base, explained = sampled_values(
+            partial(_chance, model.pipeline), features, background[features.columns]
+        )
+        return Explanation(values, base, explained, features, "probability before calibration", contract.labels)
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     prepared = transformer.transform(features)
     if model.family.explained_as == "line":
@@ -118,6 +126,14 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
     folded = np.zeros((len(features), len(contract.columns)))
     np.add.at(folded.T, source, values.T)
     return Explanation(folded, base, explained, features, f"{space} before calibration", contract.labels)
+
+
+def _chance(pipeline: Any, users: pd.DataFrame) -> np.ndarray:
+    return np.asarray(pipeline.predict_proba(users)[:, 1])
+
+
+def _effect(classifier: Any, action: int, users: pd.DataFrame) -> np.ndarray:
+    return effects(output(classifier, users))[:, action]
 
 
 def _trees(estimator: Any, prepared: Any) -> tuple[np.ndarray, float, np.ndarray, str]:
@@ -153,7 +169,7 @@ def _unknown(estimator: Any, why: str) -> InputError:
     return InputError(
         "explain",
         f"a {type(estimator).__name__} cannot be explained exactly: {why}",
-        "Set the family's explained_as to line or trees, as its last step is.",
+        "Leave out the family's explained_as: its values are then found by permutations.",
     )
 
 

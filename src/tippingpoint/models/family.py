@@ -37,8 +37,8 @@ class Family(StrictModel, ABC):
     """Types skops may load besides its own list; a constant, never what a file asks for."""
     trusted_of_effects: ClassVar[tuple[str, ...]] = ()
     """And where it is the base of an effect learner."""
-    explained_as: ClassVar[Literal["trees", "line"]]
-    """What the last step of the pipeline is, for exact SHAP values."""
+    explained_as: ClassVar[Literal["trees", "line", "any"]] = "any"
+    """What the last step of the pipeline is, for exact SHAP values; of `any` they are sampled by permutations."""
     unit: ClassVar[str] = "prepared number"
     """What a line's coefficient of a number counts in."""
     packages: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "pandas", "skops")
