@@ -16,7 +16,7 @@ from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.database import Sql
 from tippingpoint.data.files import Table
 from tippingpoint.data.frame import Frame
-from tippingpoint.data.identity import INDEX, LIKE_ID, names_id
+from tippingpoint.data.identity import INDEX, LIKE_ID, index, names_id
 from tippingpoint.data.profile import describe, infer
 from tippingpoint.data.splits import position
 from tippingpoint.decisions.randomization import Randomization
@@ -183,6 +183,11 @@ def test_what_may_be_no_feature_is_remarked_on(name: str, values: list) -> None:
     assert name in users.features
     roles = {"x": "number", "y": "outcome", name: "category" if "a" in values else "number"}
     assert [c.name for c in describe(frame, roles, None) if c.remark] == [name]
+
+
+def test_a_counter_with_leading_zeros_is_an_id_and_no_index() -> None:
+    assert index(pl.Series("Kundennummer", [f"{i}" for i in range(1, 100)]), first=True)
+    assert not index(pl.Series("Kundennummer", [f"{i:08}" for i in range(1, 100)]), first=True)
 
 
 def test_no_number_in_few_rows_or_with_fractions_is_an_index() -> None:

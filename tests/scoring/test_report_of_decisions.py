@@ -11,7 +11,12 @@ from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.scoring.report import found_in, score_summary
 
 
-def screen(acted: int = 500, reasons: dict[str, int] | None = None, resumed: tuple[int, int] | None = None) -> str:
+def screen(
+    acted: int = 500,
+    reasons: dict[str, int] | None = None,
+    resumed: tuple[int, int] | None = None,
+    holdout: float = 0.0,
+) -> str:
     broken = sum((reasons or {}).values())
     segments = pd.DataFrame(
         {
@@ -38,7 +43,8 @@ def screen(acted: int = 500, reasons: dict[str, int] | None = None, resumed: tup
         evidence="truth",
         quarantine="aside.csv" if broken else None,
         only=(),
-        holdout=0.0,
+        holdout=holdout,
+        numbered=True,
         seconds=0.1,
         resumed=resumed,
     )
@@ -52,6 +58,11 @@ def test_a_policy_that_acts_on_almost_nobody_is_said_with_what_to_type() -> None
     assert "The policy acts on 9 of 1,000 users: it hardly meets these scores. Type tippingpoint compare" in screen(9)
     assert "policy=top_fraction policy.share=0.1" in screen(9)
     assert "hardly meets" not in screen(10)
+
+
+def test_users_without_an_id_are_said_where_they_have_to_be_found_again() -> None:
+    assert "they are called row0, row1" in screen(holdout=0.1)
+    assert "row0" not in screen()
 
 
 def test_reasons_beyond_those_named_are_counted() -> None:

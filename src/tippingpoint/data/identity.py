@@ -62,7 +62,8 @@ def number_form(ids: pl.Series) -> pl.Series:
 def index(values: pl.Series, first: bool) -> bool:
     """Whether a column only numbers the rows: pandas' index, or any counter; `first`: whether it is the table's first.
 
-    A counter holds 0…n−1 or 1…n in any order, or goes on by one step; below `ENOUGH` rows that says nothing.
+    A counter holds 0…n−1 or 1…n in any order, or goes on by one step; below `ENOUGH` rows that says nothing. Nobody
+    counts in 00000017: what is written so is an id.
     """
     if _INDEX_LEVEL.fullmatch(values.name):
         return True
@@ -72,6 +73,8 @@ def index(values: pl.Series, first: bool) -> bool:
     differ = _differ(number)
     if nameless(values.name):
         return first or differ
+    if values.dtype == pl.String and values.str.contains(r"^\s*0[0-9]").any():
+        return False
     if not differ or (len(number) < ENOUGH and values.name not in ("index", "level_0")):
         return False
     counts = number.min() in (0, 1) and _span(number) == len(number)

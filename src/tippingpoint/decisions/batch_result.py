@@ -57,6 +57,8 @@ class BatchResult:
     resumed: tuple[int, int] | None = None
     unseen: list[dict[str, str | int | None]] = field(default_factory=list)
     as_of: str | None = None
+    numbered: bool = False
+    """Whether users have no id, and are called by their row."""
     outcome: str = ""
     among: int = 0
     """From how many actions the hold-out draws; 1 leaves users alone, or gives all the same."""

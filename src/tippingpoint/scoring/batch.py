@@ -111,6 +111,7 @@ class Batch:
         """Return what the batch came to; `about` are the fields that say where from and to, and how long it took."""
         deployment, policy = self.decider.deployment, self.decider.policy
         return BatchResult(
+            numbered=self.terms.id is None,
             model=self.decider.reference,
             policy=policy.name,
             policy_digest=self.policy_digest,

@@ -26,6 +26,11 @@ def score_summary(scored: BatchResult, findings: Findings, page: str | None, ref
         lines.append(in_words(tells, scored))
     if refused:
         lines.append(f"Exit code 1: {', '.join(scored.moved)} moved (fail_on_drift=true); the decisions are whole.")
+    if scored.holdout and scored.numbered:
+        lines.append(
+            "Users have no id: they are called row0, row1, …, and outcomes must call them so."
+            " With data.id=COLUMN, where the model is fitted, they keep their own."
+        )
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
     else:

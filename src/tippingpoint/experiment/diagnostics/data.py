@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from tippingpoint.core.overrides import override
-from tippingpoint.data.identity import INDEX, number_form
+from tippingpoint.data.identity import INDEX, nameless, number_form
 from tippingpoint.data.profile import LEAK
 from tippingpoint.data.users import Users, missing_words
 from tippingpoint.experiment.diagnostics.registry import Finding, Found, diagnostic
@@ -96,7 +96,12 @@ def leaks(suspects: list[str], alone: dict[str, float]) -> Found | None:
 def index_columns(users: Users) -> Found | None:
     """Columns that were dropped as they number the rows."""
     indices = [column or repr(column) for column, why in users.contract.dropped.items() if why == INDEX]
-    return Found(f"No model sees {named(indices)}: it numbers the rows.", {"columns": indices}) if indices else None
+    if not indices:
+        return None
+    remedy = "Nothing needs to be done; write the table without its index to be rid of it."
+    if users.contract.user_id is None and not all(map(nameless, users.contract.dropped)):
+        remedy = f"If it is the id of users: {override('data.id', indices[0])}. Else nothing needs to be done."
+    return Found(f"No model sees {named(indices)}: it numbers the rows.", {"columns": indices}, remedy)
 
 
 @diagnostic(
