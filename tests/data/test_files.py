@@ -130,6 +130,7 @@ def test_a_control_that_is_never_is_named_as_it_is_typed(tmp_path: Path) -> None
         ({"drop": ["w"]}, "data.drop: no column 'w' in users.csv."),
         ({"positive": "2"}, "data.positive: 'y' is never '2'."),
         ({"action": "x"}, "data.control: 'x' is never 'none'."),
+        ({"drop": ["y"]}, "data.drop: 'y' is the outcome"),
         (
             {"action": "x", "control": "1", "logging_probability": {"1": 0.5}},
             "data.logging_probability: needs the chance of each of '1', '2', '4'.",

@@ -326,5 +326,5 @@ def _not_made_out(key: str, sign: str, value: str) -> InputError:
             return InputError(key, f"cannot read {value!r}", f"Type {listed}.")
         lists = f"Type {key}='[a,b]' for a list, {key}='{{a: 1}}' for keys with values, "
         return InputError(key, f"cannot read {value!r}", f"{lists}{override(key, value)} for one text.")
-    remedy = f"For a text with spaces, = or commas, quote it twice: {override(key, value)}"
+    remedy = f"For a text with spaces, =, commas or letters beyond a to z, quote it twice: {override(key, value)}"
     return InputError(key, f"cannot read {value!r}", remedy)

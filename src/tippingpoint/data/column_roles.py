@@ -212,6 +212,9 @@ class Roles(Source):
         for key in ("drop", "after", "measures", "costs"):
             for column in getattr(self, key):
                 self.require_column(table, f"data.{key}", column, getattr(self, key))
+        if self.outcome in self.drop:
+            others = [column for column in self.drop if column != self.outcome]
+            raise InputError("data.drop", f"{self.outcome!r} is the outcome", f"Type {override('data.drop', others)}.")
         if roles := [column for column in self.after if column in (self.outcome, self.logged, *self.text_ids)]:
             raise InputError("data.after", f"{roles[0]!r} is outcome, action or id", "Name features only.")
         if self.as_of is not None and day(self.as_of) is None and self.as_of not in table.columns:

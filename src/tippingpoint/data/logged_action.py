@@ -9,7 +9,9 @@ import numpy as np
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 
-IDLE = re.compile(r"(?i)(^|[^a-z])(no|none|nothing|control|hold-?out)([^a-z]|$)")
+IDLE = re.compile(
+    r"(?i)(^|[^a-z])(no|none|nothing|control|hold-?out|placebo|without|off|false|nein|keine?|ohne|non)([^a-z]|$)|^0$"
+)
 """Words for an action that is none."""
 
 
@@ -24,8 +26,9 @@ def arms(values: list[str], control: str | None, column: str | None) -> list[str
     control = control if control is not None else "none"
     if control not in values:
         listed = nearest(control, values, "data.control")
-        idle = next((value for value in values if IDLE.search(value)), values[0])
-        remedy = f"{listed} Name the one that means nothing was done: {override('data.control', idle)}."
+        idle = next((value for value in values if IDLE.search(value)), None)
+        typed = "data.control=…" if idle is None else override("data.control", idle)
+        remedy = f"{listed} Name the one that means nothing was done: {typed}."
         raise InputError("data.control", f"{column!r} is never {control!r}", remedy)
     return [control, *(v for v in values if v != control)]
 
