@@ -15,7 +15,7 @@ from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.model_output import by_action
 from tippingpoint.data.users import Users
 from tippingpoint.models.effect_table import Columns, EffectTable
-from tippingpoint.offpolicy.evidence import Kind
+from tippingpoint.offpolicy.evidence import Kind, factor
 
 INSIDE = 1e-6
 """How near to 0 and 1 a score may come before its log-odds are taken."""
@@ -36,10 +36,11 @@ class Sigmoid(StrictModel):
 
 
 class Ratio(StrictModel):
-    """P(pays | action) = ratio · P(pays | none), a stated response; `pays` is outcome 1, or 0 where that is wanted."""
+    """P(outcome | action) = ratio · P(outcome | none), as a stated response has it."""
 
     ratio: float
-    good: bool
+    good: bool = True
+    """False in versions of before: the ratio is that of outcome 0."""
 
     def __call__(self, score: np.ndarray, features: Columns) -> np.ndarray:
         """(n,) probabilities of outcome 1 from (n,) scores."""
@@ -100,7 +101,7 @@ def responses(
     if found.ndim == 2:
         return {action: Predicted(column=users.actions.index(action)) for action in actions}
     if kind == "assumed":
-        return {a: Ratio(ratio=float(r), good=users.contract.good) for a, r in zip(actions, stated, strict=True)}
+        return {a: Ratio(ratio=float(r)) for a, r in zip(actions, factor(stated, users.contract.good), strict=True)}
     none = _under_none(kind, users, found)
     learnt: dict[str, Response | None] = {actions[0]: none}
     for action in actions[1:]:

@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.economics import Economics
+from tippingpoint.offpolicy.evidence import factor
 
 
 def in_words(actions: tuple[str, ...], response: list[float], outcome: str, rate: float, good: bool) -> str:
     """Return what each action is assumed to do to the outcome: `discount_10: 10 % more converted (30.0 % to 33.0 %)`.
 
-    A response is the ratio P(wanted | action) / P(wanted | none), where wanted is the outcome if it is good, and its
-    absence if it is not: with 20 % who leave, 1.05 makes 16 % of them, a fifth fewer.
+    A response multiplies the chance of a wanted outcome, and divides that of one that is not wanted: with 20 % who
+    leave, 1.25 makes 16 % of them, a fifth fewer.
 
     Parameters
     ----------
@@ -24,17 +27,18 @@ def in_words(actions: tuple[str, ...], response: list[float], outcome: str, rate
     Raises
     ------
     InputError
-        Where more users than there are would do what is wanted.
+        Where more users than there are would have the outcome.
     """
-    share, said = rate if good else 1 - rate, []
-    for action, ratio in zip(actions, response, strict=True):
+    said, factors = [], factor(np.array(response, dtype=np.float64), good).tolist()
+    for action, times in zip(actions, factors, strict=True):
         if action == "none":
             continue
-        if ratio * share > 1:
-            key, most = f"economics.actions.{action}.assumed_response", int(100 / share) / 100
-            what = f"{ratio:g} of the {share:.1%} of users with {wanted(outcome, good)} would be more than all"
-            raise InputError(key, what, f"Type {override(key, most)}, or less.")
-        then = ratio * share if good else 1 - ratio * share
+        then = times * rate
+        if then > 1:
+            key, most = f"economics.actions.{action}.assumed_response", int(100 / rate) / 100
+            typed = f"Type {override(key, most if good else 1.05)}, or {'less' if good else 'more'}."
+            what = f"{times:g} times the {rate:.1%} of users with {outcome} would be more than all"
+            raise InputError(key, what, typed)
         change = then / rate - 1 if rate else 0.0
         how = "as many" if round(abs(change), 3) == 0 else f"{abs(change):.0%} {'more' if change > 0 else 'fewer'}"
         said.append(f"{action}: {how} {outcome} ({rate:.1%} to {then:.1%})")

@@ -130,9 +130,8 @@ def gather_evidence(
     if kind == "truth" and users.truth is not None:
         return Evidence("truth", users.truth, group=users.codes)
     if kind == "assumed":
-        if not users.contract.good:  # a response is stated for those who pay: here, those with outcome 0
-            return Evidence(kind, 1 - counterfactual.assumed(1 - users.outcome, response), group=users.codes)
-        return Evidence(kind, counterfactual.assumed(users.outcome, response), group=users.codes)
+        scores = counterfactual.assumed(users.outcome, response, users.contract.good)
+        return Evidence(kind, scores, group=users.codes)
     log = log or log_of(kind, train, users, seed)
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)

@@ -27,7 +27,7 @@ from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.common_support import Common, common_support
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
-from tippingpoint.offpolicy.evidence import MEASURE
+from tippingpoint.offpolicy.evidence import MEASURE, factor
 from tippingpoint.offpolicy.hidden_driver import Bounds
 from tippingpoint.offpolicy.sensitivity import bounds
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
@@ -190,19 +190,14 @@ def _renamed(joint: Joint, named: Mapping[str, str]) -> Joint:
 def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
     """Money per user, linear in the outcome scores as they were gathered.
 
-    Under assumed evidence these hold the response stated then; another response rescales them, which the line takes
-    in: phi' = outcome_scores·r for a good outcome, 1 - phi' = (1 - outcome_scores)·r for one that is not wanted.
+    Under assumed evidence these hold the response stated then; another response rescales them, which the line takes in.
     """
     actions, good = tuple(about["actions"]), bool(about["good"])
     if about["per_user_prices"]:  # gathered as they were: no price can change without users
         return only(MONEY, len(actions))
     reward_intercept, reward_slope = economics.line(actions, good)
     if about["kind"] == "assumed":
-        ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
-        reward_intercept, reward_slope = (
-            reward_intercept if good else reward_intercept + reward_slope * (1 - ratio),
-            reward_slope * ratio,
-        )
+        reward_slope = reward_slope * _rescaled(about, economics)
     for name in economics.measures:
         if name not in about["measures"]:
             what = f"no measure {name!r} was gathered"
@@ -304,8 +299,13 @@ def outcome_line(about: Mapping[str, Any], economics: Economics) -> Line:
     line = outcomes(len(actions))
     if about["kind"] != "assumed":
         return line
-    ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
-    return Line(line.reward_intercept if about["good"] else 1 - ratio, ratio)
+    return Line(line.reward_intercept, _rescaled(about, economics))
+
+
+def _rescaled(about: Mapping[str, Any], economics: Economics) -> np.ndarray:
+    """(K,) by how much the responses stated now move outcome scores that were gathered at those stated then."""
+    ratio = economics.response(tuple(about["actions"])) / np.array(about["response"], dtype=np.float64)
+    return factor(ratio, about["good"])
 
 
 def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) -> pd.DataFrame:
@@ -330,11 +330,9 @@ def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) 
 
 
 def _break_even(economics: Economics, about: Mapping[str, Any], base: float, action: int) -> float:
-    """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs; inf: none does."""
+    """The response from which on the action earns more than it costs; inf: none does."""
     reward_intercept, reward_slope = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
-    if not about["good"]:  # in terms of those who pay, whose outcome is 0
-        reward_intercept, reward_slope, base = reward_intercept + reward_slope, -reward_slope, 1 - base
-    return float(break_even_response(base, reward_intercept, reward_slope)[1])
+    return break_even_response(base, reward_intercept, reward_slope, about["good"])
 
 
 def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, decision: np.ndarray) -> pd.DataFrame:
@@ -349,8 +347,8 @@ def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, d
     rows: list[dict[str, Any]] = []
     for path in fields:
         ends = []
-        for factor in (1 - share, 1 + share):
-            moved = Economics.model_validate(_scaled(written, path, factor))
+        for times in (1 - share, 1 + share):
+            moved = Economics.model_validate(_scaled(written, path, times))
             ends.append(uplift(joint, priced_line(about, moved), decision).value)
         if ends[0] != ends[1]:
             low, high = f"uplift_{about['kind']}_at_{1 - share:g}", f"uplift_{about['kind']}_at_{1 + share:g}"

@@ -191,9 +191,17 @@ def doubly_robust(
     return np.asarray(outcome_scores)
 
 
-def assumed(outcome: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """(n, K) observed outcome times the (K,) stated ratio of responses. Not a measurement."""
-    return np.asarray(outcome[:, None] * response[None, :])
+def factor(response: np.ndarray, good: bool) -> np.ndarray:
+    """What stated responses multiply the chance of the outcome by: 1.25 brings a quarter more of a wanted one.
+
+    Of one that is not wanted it leaves 1/1.25, a fifth fewer: so who is likeliest to have it gains most.
+    """
+    return response if good else 1 / response
+
+
+def assumed(outcome: np.ndarray, response: np.ndarray, good: bool = True) -> np.ndarray:
+    """(n, K) observed outcome times the `factor` of the (K,) stated responses. Not a measurement."""
+    return np.asarray(outcome[:, None] * factor(response, good)[None, :])
 
 
 def taken(matrix: np.ndarray, decision: np.ndarray) -> np.ndarray:

@@ -188,22 +188,30 @@ def _basis(support: Support | None, weight: np.ndarray, group: np.ndarray | None
     return None if support is None else support.behind(weight, apart=units(n, group) / max(n, 1)).total()
 
 
-def break_even_response(base: float, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:
-    """(K,) ratio P(y | a) / P(y | none) from which on an action earns more than none.
+def break_even_response(base: float, reward_intercept: np.ndarray, reward_slope: np.ndarray, good: bool) -> float:
+    """The stated response from which on an action earns more than none; inf: from none on.
 
     Parameters
     ----------
     base
         Mean outcome under none of the users acted on.
+    reward_intercept, reward_slope
+        (2,) reward lines of none and of the action.
+    good
+        Whether the outcome is wanted; else a response divides it (`evidence.factor`).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((reward_intercept[0] - reward_intercept + reward_slope[0] * base) / (reward_slope * base))
+        gap = reward_intercept[0] - reward_intercept[1] + reward_slope[0] * base
+        times = np.float64(gap) / (reward_slope[1] * base)
+        if good:
+            return float(times)
+        return float(1 / times) if times > 0 else float("inf")
 
 
 def segment_break_even(
     outcome: np.ndarray, reward_intercept: np.ndarray, reward_slope: np.ndarray, good: bool
 ) -> float:
-    """From which ratio P(pays | action) / P(pays | none) on an action earns more than none with these users.
+    """`break_even_response` of these users, at prices that may be each their own.
 
     Parameters
     ----------
@@ -211,13 +219,8 @@ def segment_break_even(
         (n,) outcomes under none, or their chances.
     reward_intercept, reward_slope
         (2,) or (n, 2) reward lines of none and of the action.
-    good
-        Whether the outcome is to pay; else it is not to.
     """
-    pays = outcome if good else 1 - outcome
-    a, b = (
-        (reward_intercept, reward_slope) if good else (reward_intercept + reward_slope, -reward_slope)
-    )  # in terms of those who pay
     # Means of products: whoever pays may cost more or less than others do.
-    a, b = np.broadcast_to(a, (len(pays), 2)).mean(axis=0), (b * pays[:, None]).mean(axis=0)
-    return float(break_even_response(1.0, a, b)[1])
+    a = np.broadcast_to(reward_intercept, (len(outcome), 2)).mean(axis=0)
+    b = (reward_slope * outcome[:, None]).mean(axis=0)
+    return break_even_response(1.0, a, b, good)
