@@ -1,10 +1,11 @@
 """Times as people write them: ISO 8601, or a day with its whole year; and words that stand for missing ones."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
+from tippingpoint.core.on_demand import polars as pl
 from tippingpoint.data.number_format import ENOUGH, HEAD, MISSING_NUMBERS, are_few
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
