@@ -221,6 +221,7 @@ ONCE_FITTED = (
 )
 """Refused once users are split, before anything is measured."""
 NOT_TYPED = {
+    "measurement/settings.py MeasureSettings._knows_what_came": "typed in tests/cli/test_remedies_of_decisions.py",
     "cli/multirun.py _broken_off": "a worker was killed: tests/soak",
     "core/foreign.py as_theirs": "is typed, and the traceback comes: tests/core",
     "data/database.py _frame": "PostgreSQL: typed below",

@@ -18,7 +18,8 @@ def filed(client: MlflowClient) -> set[str]:
     """Names of the metrics and tags of all runs and versions of a store; MLflow's own tags left out."""
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     metrics = {re.sub("_(low|high)$", "", name) for run in runs for name in run.data.metrics}
-    tags = {name for of in (*(run.data for run in runs), *client.search_model_versions()) for name in of.tags}
+    of_all = (*(run.data for run in runs), *client.search_model_versions())
+    tags = {re.sub("_(low|high)$", "", name) for of in of_all for name in of.tags}
     return metrics | {name for name in tags if not name.startswith("mlflow.") or name == "mlflow.source.git.commit"}
 
 

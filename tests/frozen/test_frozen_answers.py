@@ -104,7 +104,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"tune.*\.baselines", "none of a search", None, WITHOUT_MODEL),
     Allowed(r"compare.*\.baselines", "rows of the leaderboard now", None, WITHOUT_MODEL),
     Allowed(r"compare.*\.(leaderboard|verdicts)(\..*)?", None, None, WITHOUT_MODEL),
-    Allowed(r"simulate.*\.(values|contest|estimators|diagnostics)\..*", None, None, WITHOUT_MODEL),
+    Allowed(r"simulate.*\.(values|contest|estimators|diagnostics|evidence)(\[\d+\])?\..*", None, None, WITHOUT_MODEL),
     Allowed(r"(promote|history).*checks\.value\.figures\.over .*", None, "told", WITHOUT_MODEL),
     Allowed(r"history.*checks\.value\.said", None, None, WITHOUT_MODEL),
     Allowed(r"promote.*checks\.value\.figures\.(difference|changed).*", None, None, WITHOUT_MODEL),

@@ -245,6 +245,7 @@ REFUSED = (
 FILL = {
     "data.target=…": "data.target=retained",
     "data.action=…": "data.action=version",
+    "data.control=…": "data.control=A",
     "assigned=…": "assigned=signup",
     "within=…": "within=7",
 }
