@@ -180,7 +180,6 @@ NOT_TYPED = {
     "reports/web_server.py serve_pages": "typed in tests/cli/test_remedies_of_data.py",
     "scoring/on_spark.py _parquet": "Spark: tests/scoring/test_on_spark.py",
     "simulation/settings.py DiffSettings._are_two": "typed in tests/cli/test_remedies_of_data.py",
-    "promotion/pinned_gate.py check_approval": "of a second person: tests/promotion/test_team.py",
     "dashboard/intake.py as_they_are": "a page says it: tests/dashboard",
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
     "tracking/entries.py _taken": "a race: tests/soak",
