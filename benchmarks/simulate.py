@@ -4,11 +4,6 @@ one run.
     python -P benchmarks/simulate.py [--users 1000000] [--growth 1 3 10 30] [--stream 100]
 
 Growth and stream are in millions of users; the stream is drawn in chunks and never held whole.
-
-Measured on 2 cores: all 20,100 pairs of a million users, from users to SE and band, 0.07 s (promised: 1.0): 80 passes
-over the outcome scores; a bootstrap of a single policy's value takes 18 to 25 times as long, one of causalml's Qini
-(timed where causalml is installed) 360 times. Contest of 12: 0.04 s (promised: 2). 1, 3, 10 and 30 million users: 0.07,
-0.15, 0.41 and 1.13 s. 100 million in chunks: 4.4 s, 0.22 GB resident (promised: 2).
 """
 
 import argparse

@@ -189,7 +189,7 @@ def _basis(support: Support | None, weight: np.ndarray, group: np.ndarray | None
 
 
 def break_even_response(base: float, reward_intercept: np.ndarray, reward_slope: np.ndarray, good: bool) -> float:
-    """The stated response from which on an action earns more than none; inf: from none on.
+    """The stated response from which on an action earns more than none; inf: no response is enough.
 
     Parameters
     ----------
